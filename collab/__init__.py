@@ -1,0 +1,1 @@
+"""Collab: a backend for collaborative text editing."""

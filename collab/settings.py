@@ -1,0 +1,88 @@
+"""What an operator can set: environment variables named `COLLAB_…`."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from collab.errors import Misconfigured
+
+
+class Limits(BaseSettings):
+    """What holds for every client; the welcome names the first group (L1)."""
+
+    model_config = SettingsConfigDict(env_prefix="COLLAB_", extra="ignore", frozen=True)
+
+    max_message_bytes: int = Field(1_048_576, ge=1_024, le=64 * 1_048_576)
+    max_document_units: int = Field(10_000_000, ge=1_000)
+    max_updates_per_push: int = Field(1_000, ge=1, le=10_000)
+    max_sections_per_push: int = Field(10_000, ge=3, le=1_000_000)
+    max_ranges: int = Field(100, ge=1)
+    pushes_per_second: int = Field(1_000, ge=1)
+    presence_hz: int = Field(10, ge=1)
+    heartbeat_s: float = Field(15.0, gt=0, le=300)
+
+    max_body_bytes: int = Field(16 * 1_048_576, ge=1_024)
+    max_sessions: int = Field(10_000, ge=1)
+    max_rooms: int = Field(10_000, ge=1)
+    max_title_units: int = Field(200, ge=1)
+
+
+class Settings(Limits):
+    """One server's settings. Every field is an environment variable `COLLAB_<NAME>`."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65_535)
+    data_dir: Path = Path("collab-data")
+    database_url: str = ""
+    redis_url: str | None = None
+    secret: SecretStr | None = None
+    guests: bool | None = None
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    token_ttl_s: int = Field(24 * 3600, ge=60)
+    log_level: str = "info"
+
+    room_idle_s: float = Field(30.0, ge=0)
+    open_timeout_s: float = Field(30.0, gt=0)
+    commit_patience_s: float = Field(10.0, gt=0)
+    shutdown_s: float = Field(10.0, gt=0)
+
+    @property
+    def on_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def guests_allowed(self) -> bool:
+        """Guests need no account: as set, else only where nobody else can reach the server."""
+        return self.on_loopback if self.guests is None else self.guests
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'collab.db'}"
+
+    def signing_secret(self) -> str:
+        """The secret that tokens are signed with.
+
+        On the loopback address one is made at the first start and kept in the data directory.
+        Raises `Misconfigured` elsewhere: a server that others can reach needs one of its own.
+        """
+        if self.secret is not None:
+            return self.secret.get_secret_value()
+        if not self.on_loopback:
+            raise Misconfigured("COLLAB_SECRET must be set when COLLAB_HOST is not loopback")
+        path = self.data_dir / "secret"
+        if not path.exists():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(48))
+        return path.read_text()
