@@ -1,0 +1,1 @@
+"""The database: tables, transactions, the history of documents, and the background writer."""
