@@ -1,1 +1,1 @@
-"""live"""
+"""The WebSocket side: the messages of the live protocol, sessions, and how they are carried."""

@@ -1,1 +1,1 @@
-"""rooms"""
+"""Rooms: the state machine over a document's log, and what its sessions share."""

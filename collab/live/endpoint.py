@@ -1,0 +1,157 @@
+"""`GET /v1/documents/{id}/live`: from the handshake to the end of the session."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import APIRouter, WebSocket
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.websockets import WebSocketDisconnect
+
+from collab.api.problems import problem_response
+from collab.errors import NotReady, Problem, SessionEnd, Unavailable
+from collab.live import handshake
+from collab.live.session import Session
+from collab.live.transport import AsgiTransport, Transport, framed
+from collab.log.entry import public_name
+from collab.storage import documents, history
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from collab.access.roles import Role
+    from collab.access.tokens import Identity
+    from collab.api.services import Services
+    from collab.live.handshake import Handshake
+    from collab.rooms.open_room import OpenRoom
+
+log = structlog.get_logger(__name__)
+
+router = APIRouter()
+
+
+@router.websocket("/v1/documents/{document_id}/live")
+async def live(websocket: WebSocket, document_id: str) -> None:
+    services: Services = websocket.app.state.services
+    try:
+        handshake.check_origin(websocket.headers, services.settings.allowed_origins)
+        asked = handshake.parse(websocket.query_params, websocket.headers)
+        identity = services.tokens.verify(asked.token)
+        now_ms = time.time_ns() // 1_000_000
+        document = await documents.opened(services.database, document_id, identity.user, now_ms)
+        async with services.registry.room(document_id) as room:
+            await _serve(websocket, services, room, asked, identity, document.role)
+    # Both are raised before the connection is accepted, and never after.
+    except Problem as problem:
+        await websocket.send_denial_response(problem_response(problem))
+    except SQLAlchemyError as error:
+        log.warning("handshake failed", document=document_id, error=type(error).__name__)
+        unready = NotReady("the database does not answer", retry_after_ms=1_000)
+        await websocket.send_denial_response(problem_response(unready))
+
+
+async def _serve(
+    websocket: WebSocket,
+    services: Services,
+    room: OpenRoom,
+    asked: Handshake,
+    identity: Identity,
+    role: Role,
+) -> None:
+    """Settle, accept, and serve the session until it ends."""
+    client = public_name(asked.client_id)
+    arrival = room.arrive(client)
+    try:
+        last_seq, took_effect = await _settle(services, room, client, asked)
+        await websocket.accept()
+        async with _transport(websocket) as transport:
+            # No await from here to `start`: what is ordered meanwhile would be missed.
+            resumed = asked.resume
+            if resumed is not None and room.mark_at(resumed.revision) != resumed.mark:
+                resumed = None
+            session = Session(
+                transport,
+                room,
+                client,
+                identity,
+                role,
+                position=room.visible_revision if resumed is None else resumed.revision,
+                last_seq=last_seq,
+                limits=services.settings,
+                tokens=services.tokens,
+            )
+            welcome = handshake.welcome(
+                room,
+                client,
+                role,
+                services.settings,
+                resumed=resumed,
+                reset=asked.resume is not None and resumed is None,
+                took_effect=took_effect,
+            )
+            session.start(welcome, arrival)
+            await _converse(websocket, session)
+    finally:
+        room.depart(client, arrival)
+
+
+async def _settle(
+    services: Services, room: OpenRoom, client: str, asked: Handshake
+) -> tuple[int, bool | None]:
+    """The largest seq that the client is known to have used, and the fate of the push in flight
+    (H7, H8).
+
+    Raises `NotReady` while the fate cannot be settled.
+    """
+    took_effect = None
+    try:
+        async with asyncio.timeout(services.settings.open_timeout_s):
+            if asked.inflight is not None:
+                took_effect = await room.fate(client, asked.inflight)
+            elif asked.resume is not None and asked.resume.revision > room.visible_revision:
+                await room.feed.catch_up()
+            saved_revision = room.saved_revision
+            saved_seq = await history.last_seq(services.database, room.document_id, client)
+    except (Unavailable, TimeoutError, OSError) as error:
+        raise NotReady(f"the push in flight cannot be settled now: {error}") from None
+    last_seq = max(saved_seq, room.last_seq(client, saved_revision))
+    if asked.inflight is not None:
+        took_effect = took_effect or saved_seq == asked.inflight
+        last_seq = max(last_seq, asked.inflight)
+    return last_seq, took_effect
+
+
+@asynccontextmanager
+async def _transport(websocket: WebSocket) -> AsyncIterator[Transport]:
+    ready = framed(websocket.scope)
+    if ready is not None:
+        yield ready
+        return
+    transport = AsgiTransport(websocket)
+    sender = asyncio.create_task(transport.run(), name="send")
+    try:
+        yield transport
+    finally:
+        sender.cancel()
+        await asyncio.wait([sender])
+
+
+async def _converse(websocket: WebSocket, session: Session) -> None:
+    """Feed the session until the connection ends."""
+    try:
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                session.receive(message.get("text"))
+            except SessionEnd as reason:
+                session.end(reason)
+    except WebSocketDisconnect:
+        return
+    finally:
+        session.leave()

@@ -1,0 +1,256 @@
+"""A session: one connection of a client.
+
+It checks what comes in and hands pushes on. What goes out is the fan-out's, but for the answers to
+its own messages. It never waits: the endpoint feeds it, and the transport tells when it may write.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from collab.access.roles import Right
+from collab.errors import CloseCode, Forbidden, RateLimited, Refusal, SessionEnd, Unauthorized
+from collab.live import messages
+from collab.log.entry import Entry
+from collab.rooms.frames import Batch
+
+if TYPE_CHECKING:
+    from collab.access.roles import Role
+    from collab.access.tokens import Identity, Tokens
+    from collab.live.transport import Transport
+    from collab.rooms.open_room import OpenRoom
+    from collab.settings import Limits
+
+GOODBYE_MIN_MS, GOODBYE_MAX_MS = 200, 3_000
+"""When clients are asked to come back after a restart, at random between these (H9)."""
+
+# What has become of a session's last push. P2 allows one in flight.
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing is in flight; every seq up to `last_seq` is used."""
+
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A push has no answer yet."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A push took effect, and is answered when its updates up to `last` have been sent."""
+
+    seq: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A push was refused, and the client could not be told yet."""
+
+    seq: int
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The session has ended; whatever still comes in is not heard."""
+
+
+State = Idle | InFlight | Ordered | Refused | Ended
+
+
+class Session:
+    """One client's connection to one room."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        room: OpenRoom,
+        client: str,
+        identity: Identity,
+        role: Role,
+        *,
+        position: int,
+        last_seq: int,
+        limits: Limits,
+        tokens: Tokens,
+    ) -> None:
+        """`client` is the public name; `position` the revision that the client starts from, and
+        `last_seq` the largest seq that it is known to have used, -1 for none.
+        """
+        self.client = client
+        self.position = position
+        self.saved = room.saved_revision
+        self._transport = transport
+        self._room = room
+        self._identity = identity
+        self._role = role
+        self._limits = limits
+        self._tokens = tokens
+        self._state: State = Idle(last_seq)
+        self._rate = Rate(limits.pushes_per_second, time.monotonic())
+        self._heard_at = time.monotonic()
+
+    def start(self, welcome: bytes, arrival: int) -> None:
+        """Send the welcome, and join the room: from here on, everything follows."""
+        self._transport.write(Batch(welcome))
+        self._transport.on_drain = self._drained
+        self._transport.on_shutdown = self.say_goodbye
+        self._room.join(self, arrival)
+        self._room.fanout.catch_up(self)
+
+    # -- What comes in ------------------------------------------------------------------------
+
+    def receive(self, data: str | None) -> None:
+        """Take a text message, None for a binary one. Raises `SessionEnd` for a bad one (P6)."""
+        if isinstance(self._state, Ended):
+            return
+        self._heard_at = time.monotonic()
+        if data is None:
+            raise SessionEnd(CloseCode.PROTOCOL, "messages are text")
+        message = messages.decode(data)
+        match message:
+            case messages.Push():
+                self._push(message)
+            case messages.Beat() | messages.Presence():
+                pass
+            case messages.Token():
+                self._renew(message.token)
+            case _:
+                assert_never(message)
+
+    def _push(self, push: messages.Push) -> None:
+        last_seq = self._last_seq()
+        if push.seq <= last_seq:
+            raise SessionEnd(CloseCode.PROTOCOL, f"seq must be larger than {last_seq}")
+        self._state = InFlight(push.seq)
+        try:
+            if not self._role.may(Right.WRITE):
+                raise Forbidden(f"a {self._role.value} may not write")
+            self._rate.take(time.monotonic())
+            entry = Entry(
+                client=self.client,
+                seq=push.seq,
+                base=push.revision,
+                updates=messages.parse_updates(push.updates, self._limits),
+                author=self._identity.user_id,
+                at=time.time_ns() // 1_000_000,
+            )
+            self._room.push(entry, self)
+        except Refusal as refusal:
+            self.refused(push.seq, refusal)
+
+    def _last_seq(self) -> int:
+        """The last seq that was used and answered. Raises `SessionEnd` while one is in flight."""
+        match self._state:
+            case Idle(last_seq):
+                return last_seq
+            case Ordered(seq, last) if self.position >= last:
+                return seq
+            case _:
+                raise SessionEnd(CloseCode.PROTOCOL, "a push is in flight")
+
+    def _renew(self, token: str) -> None:
+        """X1."""
+        try:
+            identity = self._tokens.verify(token)
+        except Unauthorized as error:
+            raise SessionEnd(CloseCode.TOKEN_EXPIRED, error.message) from None
+        if identity.user_id != self._identity.user_id:
+            raise SessionEnd(CloseCode.TOKEN_EXPIRED, "this token is another user's")
+        self._identity = identity
+
+    # -- What became of its push --------------------------------------------------------------
+
+    def ordered(self, seq: int, last: int) -> None:
+        if self._state == InFlight(seq):
+            self._state = Ordered(seq, last)
+
+    def refused(self, seq: int, refusal: Refusal) -> None:
+        if self._state == InFlight(seq):
+            self._state = Refused(seq, refusal)
+            self._tell_refusal()
+
+    def _tell_refusal(self) -> None:
+        """One refusal at most waits for a client that does not read: it can push no more before."""
+        if isinstance(self._state, Refused) and self.writable:
+            seq, refusal = self._state.seq, self._state.refusal
+            self._state = Idle(seq)
+            self.write(Batch(messages.refused(seq, refusal)))
+
+    # -- What goes out ------------------------------------------------------------------------
+
+    @property
+    def writable(self) -> bool:
+        return self._transport.writable
+
+    def write(self, batch: Batch) -> None:
+        self._transport.write(batch)
+
+    def _drained(self) -> None:
+        if isinstance(self._state, Ended):
+            return
+        self._tell_refusal()
+        self._room.fanout.catch_up(self)
+
+    # -- Its end ------------------------------------------------------------------------------
+
+    def check(self, now: float) -> None:
+        if now - self._heard_at > 2 * self._limits.heartbeat_s:
+            self.end(SessionEnd(CloseCode.SILENT, "nothing was heard for two heartbeats"))
+        elif self._identity.expires_at <= time.time():
+            self.end(SessionEnd(CloseCode.TOKEN_EXPIRED, "the token has expired"))
+
+    def fell_behind(self) -> None:
+        self.end(SessionEnd(CloseCode.FELL_BEHIND, "too far behind what is kept; come back"))
+
+    def say_goodbye(self) -> None:
+        """H9."""
+        if isinstance(self._state, Ended):
+            return
+        retry_after_ms = random.randint(GOODBYE_MIN_MS, GOODBYE_MAX_MS)  # noqa: S311 - spread only
+        if self.writable:
+            self.write(Batch(messages.goodbye(retry_after_ms)))
+        self.end(SessionEnd(CloseCode.RESTART, "the server restarts"))
+
+    def end(self, reason: SessionEnd) -> None:
+        """Leave the room and close the connection. May be called twice."""
+        if isinstance(self._state, Ended):
+            return
+        self.leave()
+        self._transport.close(reason.close, reason.message)
+
+    def leave(self) -> None:
+        """The connection is gone, or going. May be called twice."""
+        self._state = Ended()
+        self._transport.on_drain = self._transport.on_shutdown = None
+        self._room.leave(self)
+
+
+class Rate:
+    """A token bucket: `per_second` in the long run, and one second's worth at once."""
+
+    def __init__(self, per_second: float, now: float) -> None:
+        self._per_second = per_second
+        self._left = per_second
+        self._at = now
+
+    def take(self, now: float) -> None:
+        """Raises `RateLimited` with the time to wait."""
+        self._left = min(self._left + (now - self._at) * self._per_second, self._per_second)
+        self._at = now
+        if self._left < 1:
+            wait_ms = int((1 - self._left) / self._per_second * 1000) + 1
+            raise RateLimited(
+                f"at most {self._per_second:g} pushes a second", retry_after_ms=wait_ms
+            )
+        self._left -= 1

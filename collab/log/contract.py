@@ -1,0 +1,74 @@
+"""What a log promises to the rooms, whichever engine keeps it.
+
+A log gives the pushes of a document their order. For each open document a server follows its log
+by one `Feed`, which tells one `Subscriber` what was ordered: every entry once, in order, no gap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from collab.errors import Refusal
+    from collab.log.entry import Entry
+
+
+class Subscriber(Protocol):
+    """Who follows a document's log. None of these calls waits or raises."""
+
+    @property
+    def revision(self) -> int:
+        """The revision up to which it has heard the order."""
+
+    @property
+    def mark(self) -> str:
+        """The mark there."""
+
+    def ordered(self, entry: Entry, mark: str) -> None:
+        """`entry` is next in the order, and `mark` is the mark after it."""
+
+    def durable(self, revision: int) -> None:
+        """No loss of one server takes back what was ordered up to here: it may be shown."""
+
+    def refused(self, entry: Entry, refusal: Refusal) -> None:
+        """`entry`, given to `append`, is not in the order and never will be."""
+
+
+class Feed(Protocol):
+    """One document's log as one server follows it."""
+
+    def append(self, entry: Entry) -> None:
+        """Ask for a place in the order. The subscriber hears `ordered` or `refused`."""
+
+    async def settle(self, client: str, seq: int) -> None:
+        """Make the fate of a push final.
+
+        When it returns, the subscriber has heard all that decides it: the push is in the order and
+        durable, or it never will be. The caller has ended the session that sent the push, so that
+        no new copy comes by this server. Raises `Unavailable` while that cannot be promised.
+        """
+
+    async def catch_up(self) -> None:
+        """Return when the subscriber has heard all that was ordered before the call (H8)."""
+
+    def saved(self, revision: int) -> None:
+        """The database has every entry up to `revision`."""
+
+    def close(self, error: Exception | None = None) -> None:
+        """Stop following. Whoever waits in `settle` is told `Unavailable`."""
+
+
+S = TypeVar("S", bound=Subscriber)
+
+
+class Log(Protocol):
+    """Where feeds come from."""
+
+    async def open(self, document_id: str, read: Callable[[], Awaitable[S]]) -> tuple[S, Feed]:
+        """Follow a document's log.
+
+        `read` makes a subscriber from what the database has; the feed goes on from its revision.
+        A log whose end is ahead of the database, or whose start is, may call it again.
+        """

@@ -1,0 +1,77 @@
+"""The order of one server alone: entries follow one another as they come in.
+
+Nothing outlives the process but the database, so an entry is durable when it is saved there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from collab.errors import Unavailable
+from collab.log.entry import next_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from collab.log.contract import S, Subscriber
+    from collab.log.entry import Entry
+
+
+class LocalLog:
+    """Gives each document a feed of its own; what was saved is all there is."""
+
+    async def open(
+        self,
+        document_id: str,
+        read: Callable[[], Awaitable[S]],
+    ) -> tuple[S, LocalFeed]:
+        subscriber = await read()
+        return subscriber, LocalFeed(subscriber)
+
+
+class LocalFeed:
+    """The log of one document, from the saved revision that its subscriber stands at."""
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self._subscriber = subscriber
+        self._revision = subscriber.revision
+        self._mark = subscriber.mark
+        self._saved = subscriber.revision
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._closed = False
+
+    def append(self, entry: Entry) -> None:
+        if self._closed:
+            self._subscriber.refused(entry, Unavailable("this document is being read anew"))
+            return
+        self._revision += entry.revisions
+        self._mark = next_mark(self._mark, entry.encode())
+        self._subscriber.ordered(entry, self._mark)
+
+    async def settle(self, client: str, seq: int) -> None:
+        """Wait for the commits that are pending: what is in the order then is all there will be."""
+        if self._closed:
+            raise Unavailable("this document is being read anew")
+        if self._saved < self._revision:
+            done = asyncio.get_running_loop().create_future()
+            self._waiting.append((self._revision, done))
+            await done
+
+    async def catch_up(self) -> None:
+        """Nobody else orders: the subscriber has always heard all."""
+
+    def saved(self, revision: int) -> None:
+        self._saved = revision
+        self._subscriber.durable(revision)
+        while self._waiting and self._waiting[0][0] <= revision:
+            _, done = self._waiting.pop(0)
+            if not done.done():
+                done.set_result(None)
+
+    def close(self, error: Exception | None = None) -> None:
+        self._closed = True
+        for _, done in self._waiting:
+            if not done.done():
+                done.set_exception(Unavailable(str(error or "the document is being closed")))
+        self._waiting.clear()

@@ -1,0 +1,158 @@
+"""What a room's sessions are shown, and when.
+
+Sessions hold no updates of their own: each has a position in the room's history, and the same bytes
+go to all that stand at the same one. A session that cannot be written to keeps its position, and
+goes on from there when it can. A quiet room sends at once. A busy one waits after each flush in
+proportion to what the flush took, so that fan-out never takes more than its share of the processor,
+and what comes in meanwhile shares a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from collab.rooms import frames
+from collab.rooms.frames import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collab.rooms.history import History
+    from collab.text import Text
+
+MAX_BATCH_BYTES = 256 * 1024
+"""How much of the history goes into one message; a single push may be larger."""
+
+FLUSH_SHARE = 1 / 3
+"""The share of the processor that a room's flushes take at most."""
+
+MAX_WAIT_S = 0.1
+"""The longest that an update waits for a flush."""
+
+MAX_CRC_UNITS = 1_000_000
+"""The longest text whose checksum goes into beats."""
+
+
+class Reader(Protocol):
+    """A session, as the fan-out sees it. The fan-out alone moves `position` and `saved`."""
+
+    position: int
+    """The revision up to which it has been sent updates."""
+    saved: int
+    """The saved revision that it was last told."""
+
+    @property
+    def writable(self) -> bool: ...
+
+    def write(self, batch: Batch) -> None: ...
+
+    def fell_behind(self) -> None:
+        """Its position is no longer kept: the session ends (U4)."""
+
+
+Batches = dict[tuple[int, int], tuple[Batch, int]]
+"""Position and saved revision of a session: what to send it, and the position after that."""
+
+
+class Fanout:
+    """The sessions of one room, and how far the history may be shown."""
+
+    def __init__(self, history: History, revision: int, saved: int, text: Text) -> None:
+        self._history = history
+        self.visible = revision
+        self.saved = saved
+        self.text = text
+        self._readers: dict[Reader, None] = {}
+        self._timer: asyncio.Handle | None = None
+        self._quiet_until = 0.0
+        self._crc: tuple[int, int] | None = None
+
+    def __iter__(self) -> Iterator[Reader]:
+        return iter(tuple(self._readers))
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def add(self, reader: Reader) -> None:
+        self._readers[reader] = None
+
+    def discard(self, reader: Reader) -> None:
+        self._readers.pop(reader, None)
+
+    def show(self, revision: int, text: Text, saved: int) -> None:
+        """The history may be shown up to `revision`, whose text is `text`."""
+        self.visible, self.text, self.saved = revision, text, saved
+        if self._timer is None and self._readers:
+            loop = asyncio.get_running_loop()
+            wait = self._quiet_until - time.perf_counter()
+            self._timer = (
+                loop.call_later(wait, self._flush) if wait > 0 else loop.call_soon(self._flush)
+            )
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _flush(self) -> None:
+        self._timer = None
+        started = time.perf_counter()
+        shared: Batches = {}
+        for reader in self:
+            self.catch_up(reader, shared)
+        took = time.perf_counter() - started
+        self._quiet_until = started + min(took / FLUSH_SHARE, MAX_WAIT_S)
+
+    def catch_up(self, reader: Reader, shared: Batches | None = None) -> None:
+        """Send a session what it lacks, while it can be written to.
+
+        `shared` holds what was made for other sessions in the same flush.
+        """
+        batches = {} if shared is None else shared
+        while (reader.position < self.visible or reader.saved < self.saved) and reader.writable:
+            if reader.position < self._history.start:
+                reader.fell_behind()
+                return
+            place = reader.position, reader.saved
+            if place not in batches:
+                batches[place] = self._batch(*place)
+            batch, reader.position = batches[place]
+            if reader.position == self.visible:
+                reader.saved = self.saved
+            reader.write(batch)
+
+    def beat(self) -> None:
+        """Send each session its beat (U5)."""
+        beats: dict[int, Batch] = {}
+        for reader in self:
+            batch = beats.get(reader.position)
+            if batch is None:
+                mark = self._history.mark_at(reader.position)
+                if mark is None:
+                    reader.fell_behind()
+                    continue
+                batch = beats[reader.position] = Batch(
+                    frames.beat(reader.position, mark, self.saved, self._checksum(reader.position))
+                )
+            if reader.writable:
+                reader.write(batch)
+
+    def _batch(self, position: int, saved: int) -> tuple[Batch, int]:
+        """The next messages for a session at a position, and the position after them."""
+        payloads, end = [], position
+        if position < self.visible:
+            items, end, mark = self._history.items(position, self.visible, MAX_BATCH_BYTES)
+            payloads.append(frames.updates(position + 1, mark, items))
+        if end == self.visible and saved < self.saved:
+            payloads.append(frames.saved(self.saved))
+        return Batch(*payloads), end
+
+    def _checksum(self, revision: int) -> int | None:
+        """The checksum of the text that is shown (U6), if it is the one at `revision`."""
+        if revision != self.visible or len(self.text) > MAX_CRC_UNITS:
+            return None
+        if self._crc is None or self._crc[0] != revision:
+            self._crc = revision, self.text.crc32()
+        return self._crc[1]

@@ -1,0 +1,154 @@
+"""The rooms that are open on this server: opened once, closed when idle."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from collab.errors import NotReady, Problem, TooMany
+from collab.rooms.open_room import OpenRoom
+from collab.rooms.room import Room
+from collab.storage import history
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from collab.log.contract import Log
+    from collab.settings import Settings
+    from collab.storage.database import Database
+    from collab.storage.writer import Writer
+
+log = structlog.get_logger(__name__)
+
+TICKS_PER_HEARTBEAT = 8
+
+
+class Registry:
+    """Opens rooms and closes them, and makes their hearts beat for as long as `run` runs."""
+
+    def __init__(self, settings: Settings, database: Database, log: Log, writer: Writer) -> None:
+        self._settings = settings
+        self._database = database
+        self._log = log
+        self._writer = writer
+        self._rooms: dict[str, OpenRoom] = {}
+        self._opening: dict[str, asyncio.Task[OpenRoom]] = {}
+        self._idle_since: dict[str, float] = {}
+
+    @asynccontextmanager
+    async def room(self, document_id: str) -> AsyncIterator[OpenRoom]:
+        """The document's room, kept open meanwhile.
+
+        Raises `NotFound`, `TooMany`, or `NotReady` when it cannot be opened in time.
+        """
+        room = self._rooms.get(document_id) or await self._join_opening(document_id)
+        room.holders += 1
+        try:
+            yield room
+        finally:
+            room.holders -= 1
+
+    def peek(self, document_id: str) -> OpenRoom | None:
+        """The document's room if it is open."""
+        return self._rooms.get(document_id)
+
+    def editors(self, document_id: str) -> int:
+        """How many sessions the document has here."""
+        return len(self._rooms.get(document_id, ()))
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    # -- Opening ------------------------------------------------------------------------------
+
+    async def _join_opening(self, document_id: str) -> OpenRoom:
+        """Concurrent joins share one opening, which goes on when one of them gives up."""
+        opening = self._opening.get(document_id)
+        if opening is None:
+            if len(self._rooms) + len(self._opening) >= self._settings.max_rooms:
+                raise TooMany("this server has as many documents open as it may")
+            opening = asyncio.create_task(self._open(document_id), name=document_id)
+            self._opening[document_id] = opening
+            opening.add_done_callback(self._opened)
+        try:
+            async with asyncio.timeout(self._settings.open_timeout_s):
+                return await asyncio.shield(opening)
+        except TimeoutError:
+            raise NotReady("the document could not be opened in time") from None
+
+    def _opened(self, opening: asyncio.Task[OpenRoom]) -> None:
+        del self._opening[opening.get_name()]
+        if not opening.cancelled():
+            opening.exception()  # whoever waits is told; nobody may wait any more
+
+    async def _open(self, document_id: str) -> OpenRoom:
+        async def read() -> OpenRoom:
+            saved = await history.load(self._database, document_id)
+            return OpenRoom(
+                document_id,
+                Room.restore(saved),
+                self._writer,
+                max_units=self._settings.max_document_units,
+                on_broken=self._discard,
+            )
+
+        try:
+            room, feed = await self._log.open(document_id, read)
+        except Problem:
+            raise
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("cannot open", document=document_id, error=str(error))
+            raise NotReady("the database does not answer") from error
+        room.feed = feed
+        self._rooms[document_id] = room
+        return room
+
+    # -- Closing ------------------------------------------------------------------------------
+
+    def _discard(self, room: OpenRoom) -> None:
+        if self._rooms.get(room.document_id) is room:
+            del self._rooms[room.document_id]
+            self._idle_since.pop(room.document_id, None)
+
+    def _close_idle(self, now: float) -> None:
+        for room in tuple(self._rooms.values()):
+            if not room.idle:
+                self._idle_since.pop(room.document_id, None)
+                continue
+            since = self._idle_since.get(room.document_id)
+            if since is None:
+                self._idle_since[room.document_id] = now
+            elif now - since >= self._settings.room_idle_s:
+                room.close()
+                self._discard(room)
+
+    # -- The heart ----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Beats, checks of sessions, and idle rooms, all from one timer."""
+        tick = 0
+        while True:
+            await asyncio.sleep(self._settings.heartbeat_s / TICKS_PER_HEARTBEAT)
+            tick += 1
+            now = time.monotonic()
+            for room in tuple(self._rooms.values()):
+                room.check(now)
+                # Rooms beat at different ticks, so that not all beat at once.
+                if (tick + hash(room.document_id)) % TICKS_PER_HEARTBEAT == 0:
+                    room.beat()
+            self._close_idle(now)
+
+    async def close(self) -> None:
+        """Stop opening, say goodbye, and close every room. What was put is still the writer's."""
+        for opening in tuple(self._opening.values()):
+            opening.cancel()
+        for room in tuple(self._rooms.values()):
+            for session in room.sessions():
+                session.say_goodbye()
+            room.close()
+            self._discard(room)
