@@ -10,7 +10,7 @@
     │   ├── RateLimited        the client: later
     │   └── Unavailable        the operator: ordering or storage is down; later
     ├── Problem            a request or a handshake that is refused
-    │   ├── BadRequest, Unauthorized, Denied, NotFound, Conflict, BodyTooLarge,
+    │   ├── BadRequest, Unauthorized, Denied, NotFound, Conflict, BodyTooLarge, TextTooLong,
     │   └── PreconditionRequired, Unprocessable, TooMany, NotReady
     ├── SessionEnd         a session that ends, with its close code (L3)
     └── Misconfigured      the operator: the server does not start
@@ -104,8 +104,18 @@ class BodyTooLarge(Problem):
     code, status, title = "too_large", 413, "Body too large"
 
 
+class TextTooLong(Problem):
+    code, status, title = "document_full", 413, "Text too long for a document"
+
+
 class Unprocessable(Problem):
+    """`pointer` is the part of the body that is meant, a JSON pointer: `/title`."""
+
     code, status, title = "invalid", 422, "Invalid request"
+
+    def __init__(self, message: str, *, pointer: str | None = None) -> None:
+        super().__init__(message)
+        self.pointer = pointer
 
 
 class PreconditionRequired(Problem):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -45,7 +45,7 @@ class Settings(Limits):
     guests: bool | None = None
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     token_ttl_s: int = Field(24 * 3600, ge=60)
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     room_idle_s: float = Field(30.0, ge=0)
     open_timeout_s: float = Field(30.0, gt=0)

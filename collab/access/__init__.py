@@ -1,1 +1,1 @@
-"""access"""
+"""Who somebody is, and what they may do."""

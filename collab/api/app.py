@@ -1,0 +1,43 @@
+"""The application: every route, and the services that they share while it runs."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+import collab
+from collab.api import auth, documents, health, problems, static
+from collab.api.body_limit import BodyLimit
+from collab.api.services import running
+from collab.live import endpoint as live
+from collab.settings import Settings
+
+
+def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> FastAPI:
+    """`clock` gives seconds since 1970. Nothing is opened or started before the lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(settings, clock) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(
+        title="Collab",
+        version=version("collab"),
+        description=collab.__doc__ or "",
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    problems.install(app)
+    for router in (health.router, auth.router, documents.router, live.router):
+        app.include_router(router)
+    app.include_router(static.pages(static.built()))
+    return app

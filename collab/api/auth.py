@@ -1,0 +1,72 @@
+"""Who somebody is: guests, tokens, and `GET /v1/me`."""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from collab.access import tokens
+from collab.api.deps import CurrentUser, Services
+from collab.api.fields import one_line
+from collab.api.problems import documented
+from collab.errors import BadRequest, BodyTooLarge, Denied, NotReady, Unauthorized, Unprocessable
+from collab.storage import users
+
+router = APIRouter(prefix="/v1", tags=["auth"])
+
+
+class NewGuest(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+
+
+class User(BaseModel):
+    id: str
+    name: str
+    guest: bool
+
+
+class Token(BaseModel):
+    token: str
+    expires_at: datetime
+
+
+class SignedIn(Token):
+    user: User
+
+
+@router.post(
+    "/auth/guest",
+    responses=documented(BadRequest, Denied, BodyTooLarge, Unprocessable, NotReady),
+)
+async def sign_in_as_guest(body: NewGuest, services: Services) -> SignedIn:
+    """A token for somebody new, where the settings allow guests."""
+    if not services.settings.guests_allowed:
+        raise Denied("this server has no guests")
+    user = users.new_guest(one_line(body.name, "/name", services.settings.max_title_units))
+    at = services.now_ms()
+    await services.database.write(lambda connection: users.add(connection, user, at))
+    token, expires_at = services.tokens.issue(user)
+    return SignedIn(token=token, expires_at=_time(expires_at), user=_shown(user))
+
+
+@router.post("/auth/refresh", responses=documented(Unauthorized))
+async def refresh(user: CurrentUser, services: Services) -> Token:
+    """A new token for a valid one."""
+    token, expires_at = services.tokens.issue(user.user)
+    return Token(token=token, expires_at=_time(expires_at))
+
+
+@router.get("/me", responses=documented(Unauthorized))
+async def me(user: CurrentUser) -> User:
+    """Who the token is."""
+    return _shown(user.user)
+
+
+def _shown(user: tokens.User) -> User:
+    return User(id=user.id, name=user.name, guest=user.guest)
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,125 @@
+"""Errors as problem documents (RFC 9457), whoever raised them."""
+
+import json
+import math
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from collab.errors import BadRequest, BodyTooLarge, NotFound, NotReady, Problem, Unprocessable
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS_NAMED = 20
+
+
+class ProblemDocument(BaseModel):
+    """`code` is stable: programs may rely on it. `detail` is for people.
+
+    `errors` name what is wrong in a request: `{"detail", "pointer"}` a part of the body, by JSON
+    pointer; `{"detail", "parameter"}` a parameter.
+    """
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[dict[str, str]] | None = None
+    retry_after_ms: int | None = None
+
+
+def documented(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer these."""
+    return {
+        problem.status: {
+            "description": problem.title,
+            "content": {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
+        }
+        for problem in problems
+    }
+
+
+def install(app: FastAPI) -> None:
+    app.exception_handler(Problem)(_answer_problem)
+    app.exception_handler(RequestValidationError)(_answer_invalid)
+    app.exception_handler(HTTPException)(_answer_http)
+    app.exception_handler(SQLAlchemyError)(_answer_database)
+    app.exception_handler(Exception)(_answer_unforeseen)
+
+
+def problem_response(problem: Problem, errors: list[dict[str, str]] | None = None) -> Response:
+    if isinstance(problem, Unprocessable) and problem.pointer is not None:
+        errors = [{"detail": problem.message, "pointer": f"#{problem.pointer}"}]
+    headers = {}
+    if problem.retry_after_ms is not None:
+        headers["Retry-After"] = str(math.ceil(problem.retry_after_ms / 1000))
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    document = _document(problem.status, problem.code, problem.title, problem.message)
+    document.errors = errors
+    document.retry_after_ms = problem.retry_after_ms
+    return _response(document, headers)
+
+
+async def _answer_problem(_request: Request, problem: Problem) -> Response:
+    return problem_response(problem)
+
+
+async def _answer_invalid(_request: Request, error: RequestValidationError) -> Response:
+    """What FastAPI found wrong before our code saw the request."""
+    found = error.errors()
+    for each in found:
+        if each["type"] == "json_invalid":
+            return problem_response(BadRequest(f"the body is not JSON: {each['ctx']['error']}"))
+    named = [_name(each["loc"], each["msg"]) for each in found[:MAX_ERRORS_NAMED]]
+    return problem_response(Unprocessable("the request is not as documented"), named)
+
+
+async def _answer_http(_request: Request, error: HTTPException) -> Response:
+    """What Starlette and FastAPI raise: no such path or method, a body that cannot be read."""
+    status = HTTPStatus(error.status_code)
+    for known in (BadRequest, NotFound, BodyTooLarge):
+        if known.status == status:
+            return problem_response(known(error.detail))
+    code = status.phrase.lower().replace(" ", "_")
+    return _response(_document(status, code, status.phrase, error.detail), error.headers or {})
+
+
+async def _answer_database(request: Request, error: SQLAlchemyError) -> Response:
+    log.error("database failed", method=request.method, path=request.url.path, exc_info=error)
+    return problem_response(NotReady("the database does not answer", retry_after_ms=1_000))
+
+
+async def _answer_unforeseen(request: Request, error: Exception) -> Response:
+    """Starlette raises the error on after this, and the server logs its traceback."""
+    kind = type(error).__name__
+    log.error("request failed", method=request.method, path=request.url.path, error=kind)
+    return problem_response(Problem("something went wrong here; it was logged"))
+
+
+def _document(status: int, code: str, title: str, detail: str) -> ProblemDocument:
+    urn = f"urn:collab:problem:{code}"
+    return ProblemDocument(type=urn, title=title, status=status, code=code, detail=detail)
+
+
+def _response(document: ProblemDocument, headers: Any) -> Response:
+    # In ASCII: what is quoted from a request may hold an unpaired surrogate, which UTF-8 cannot.
+    body = json.dumps(document.model_dump(exclude_none=True))
+    return Response(body, document.status, headers, MEDIA_TYPE)
+
+
+def _name(place: Iterable[int | str], detail: str) -> dict[str, str]:
+    where, *path = place
+    if where != "body":
+        return {"detail": detail, "parameter": str(path[0])}
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return {"detail": detail, "pointer": "#" + "".join(f"/{part}" for part in parts)}

@@ -1,0 +1,162 @@
+"""Documents as the people who open them see them. Times are milliseconds since 1970."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import and_, select
+
+from collab.access.roles import Role
+from collab.errors import NotFound
+from collab.storage import users as known_users
+from collab.storage.tables import documents, members, segments, users
+from collab.storage.upsert import insert_if_new
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row, Select
+
+    from collab.access.tokens import User
+    from collab.storage.database import Database
+    from collab.storage.history import FirstSegment
+
+DOCUMENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+class Owner(NamedTuple):
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document's row, and the role in it of whoever asked. `length` is in UTF-16 code units."""
+
+    id: str
+    title: str
+    role: Role
+    owner: Owner
+    saved_revision: int
+    length: int
+    created_at: int
+    updated_at: int
+
+
+def create(
+    connection: Connection, document_id: str, title: str, first: FirstSegment, owner: User, at: int
+) -> Document:
+    """Add a document that begins with `first`; it is on its owner's list."""
+    known_users.add(connection, owner, at)
+    connection.execute(
+        documents.insert().values(
+            id=document_id,
+            title=title,
+            title_key=fold(title),
+            owner_id=owner.id,
+            created_at=at,
+            updated_at=at,
+            saved_revision=first.revision,
+            saved_mark=first.mark,
+            length=first.length,
+        )
+    )
+    connection.execute(
+        members.insert().values(
+            document_id=document_id, user_id=owner.id, role=Role.OWNER, created_at=at
+        )
+    )
+    if first.pushes is not None:
+        connection.execute(
+            segments.insert().values(
+                document_id=document_id,
+                first_revision=1,
+                last_revision=first.revision,
+                pushes=first.pushes,
+            )
+        )
+    return Document(
+        id=document_id,
+        title=title,
+        role=Role.OWNER,
+        owner=Owner(owner.id, owner.name),
+        saved_revision=first.revision,
+        length=first.length,
+        created_at=at,
+        updated_at=at,
+    )
+
+
+async def opened(database: Database, document_id: str, user: User, at: int) -> Document:
+    """The document as `user` opens it: from now on it is on their list. Raises `NotFound`."""
+    if not DOCUMENT_ID.fullmatch(document_id):
+        raise _not_found()
+    document = await _find(database, document_id, user)
+    if document is None:
+        await database.write(lambda connection: put_on_list(connection, document_id, user, at))
+        document = await _find(database, document_id, user)
+    if document is None:
+        raise _not_found()
+    return document
+
+
+def put_on_list(connection: Connection, document_id: str, user: User, at: int) -> None:
+    """Make `user` an editor, unless they have a role already. Raises `NotFound`."""
+    if connection.scalar(select(documents.c.id).where(documents.c.id == document_id)) is None:
+        raise _not_found()
+    known_users.add(connection, user, at)
+    insert_if_new(
+        connection,
+        members,
+        document_id=document_id,
+        user_id=user.id,
+        role=Role.EDITOR,
+        created_at=at,
+    )
+
+
+async def _find(database: Database, document_id: str, user: User) -> Document | None:
+    async with database.read() as connection:
+        row = (
+            await connection.execute(seen_by(user.id).where(documents.c.id == document_id))
+        ).one_or_none()
+    return None if row is None else from_row(row)
+
+
+def seen_by(user_id: str) -> Select[Any]:
+    """The documents on a user's list; `from_row` makes a `Document` of each row."""
+    return (
+        select(documents, members.c.role, users.c.name.label("owner_name"))
+        .join(
+            members,
+            and_(members.c.document_id == documents.c.id, members.c.user_id == user_id),
+        )
+        .join(users, users.c.id == documents.c.owner_id)
+    )
+
+
+def from_row(row: Row[Any]) -> Document:
+    return Document(
+        id=row.id,
+        title=row.title,
+        role=Role(row.role),
+        owner=Owner(row.owner_id, row.owner_name),
+        saved_revision=row.saved_revision,
+        length=row.length,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def fold(title: str) -> str:
+    """The form in which titles are compared: neither case nor a character's encoding counts.
+
+    Case is folded between two normalisations, as either may undo the other (Unicode 3.13, D146).
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", title).casefold())
+    return unicodedata.normalize("NFKC", folded.casefold())
+
+
+def _not_found() -> NotFound:
+    return NotFound("there is no such document")

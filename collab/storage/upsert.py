@@ -1,0 +1,16 @@
+"""Inserting what may be there already, on SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Table
+
+
+def insert_if_new(connection: Connection, table: Table, **values: object) -> None:
+    """Insert a row, unless there is one with its primary key: that one stays as it is."""
+    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    connection.execute(insert.values(values).on_conflict_do_nothing())

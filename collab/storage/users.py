@@ -1,0 +1,26 @@
+"""The people that documents belong to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collab.access.tokens import User
+from collab.storage.ids import new_id
+from collab.storage.tables import users
+from collab.storage.upsert import insert_if_new
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def new_guest(name: str) -> User:
+    return User(new_id(), name, guest=True)
+
+
+def add(connection: Connection, user: User, at: int) -> None:
+    """Make a user known; one who is known stays as they are.
+
+    A valid token may name someone this database has not met: before a row refers to a user, they
+    are added.
+    """
+    insert_if_new(connection, users, id=user.id, name=user.name, guest=user.guest, created_at=at)

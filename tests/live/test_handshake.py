@@ -1,0 +1,323 @@
+"""The handshake (H1 to H9)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import ConnectionClosed
+
+from collab.access.tokens import Tokens, User
+from tests.peer import Peer
+from tests.serving import SECRET, Serving, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIMITS = {
+    "max_message_bytes",
+    "max_document_units",
+    "max_updates_per_push",
+    "max_sections_per_push",
+    "max_ranges",
+    "pushes_per_second",
+    "presence_hz",
+    "heartbeat_s",
+}
+
+
+async def test_h1_a_client_that_can_set_headers_sends_its_token_there(server: Serving) -> None:
+    document_id = await server.document()
+    headers = await server.authorization()
+    peer = await Peer.join(server.port, document_id, "", headers=headers)
+    assert peer.welcome["role"] == "owner"
+    await peer.leave()
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({"client": "short"}, 400, "bad_request"),
+        ({"client": "x" * 65}, 400, "bad_request"),
+        ({"client": "with spaces in it, no"}, 400, "bad_request"),
+        ({"revision": "1"}, 400, "bad_request"),
+        ({"mark": "abc"}, 400, "bad_request"),
+        ({"revision": "-1", "mark": "abc"}, 400, "bad_request"),
+        ({"revision": "one", "mark": "abc"}, 400, "bad_request"),
+        ({"revision": str(2**53), "mark": "abc"}, 400, "bad_request"),
+        ({"inflight": "1.5"}, 400, "bad_request"),
+        ({"inflight": ""}, 400, "bad_request"),
+        ({"token": "no.token.this"}, 401, "unauthorized"),
+        ({"headers": {"Origin": "http://elsewhere.example"}}, 403, "forbidden"),
+        ({"headers": {"Origin": "null"}}, 403, "forbidden"),
+    ],
+)
+async def test_h2_a_handshake_is_refused_with_a_problem_before_it_is_accepted(
+    server: Serving, query: dict[str, Any], status: int, code: str
+) -> None:
+    answer, problem = await server.refusal(await server.document(), **query)
+    assert (answer, problem["status"], problem["code"]) == (status, status, code)
+
+
+async def test_h2_an_expired_token_is_refused(server: Serving) -> None:
+    old = Tokens(SECRET, ttl_s=60, clock=lambda: 1_000_000)
+    token, _ = old.issue(User("somebody", "Ada", guest=True))
+    status, problem = await server.refusal(await server.document(), token=token)
+    assert (status, problem["detail"]) == (401, "the token has expired")
+
+
+async def test_h2_a_document_that_is_not_there_is_answered_404(server: Serving) -> None:
+    status, problem = await server.refusal("nothing-is-here")
+    assert (status, problem["code"]) == (404, "not_found")
+
+
+async def test_h2_tokens_and_client_ids_never_reach_a_log(
+    server: Serving, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG, "collab")
+    caplog.set_level(logging.DEBUG, "asyncio")
+    document_id = await server.document()
+    client_id = secrets.token_urlsafe(20)
+    peer = await server.join(document_id, client=client_id)
+    await peer.leave()
+    await server.refusal("nothing-is-here", client=client_id)
+    printed = capfd.readouterr()
+    logged = (
+        printed.out
+        + printed.err
+        + "".join(
+            record.getMessage() for record in caplog.records if record.name.startswith("collab")
+        )
+    )
+    assert await server.token() not in logged
+    assert client_id not in logged
+
+
+async def test_h3_a_page_of_the_servers_own_origin_is_welcome(server: Serving) -> None:
+    peer = await server.join(await server.document(), headers={"Origin": server.url})
+    await peer.leave()
+
+
+async def test_h3_a_page_of_an_allowed_origin_is_welcome(tmp_path: Path) -> None:
+    origin = "https://notes.example"
+    async with serving(tmp_path, allowed_origins=(origin,)) as server:
+        peer = await server.join(await server.document(), headers={"Origin": origin})
+        await peer.leave()
+
+
+async def test_h4_a_fresh_start_brings_the_text(server: Serving) -> None:
+    document_id = await server.document("grüße 👋\n\nAda")
+    peer = await server.join(document_id)
+    welcome = peer.welcome
+    assert welcome["protocol"] == 1
+    assert welcome["text"] == "grüße 👋\n\nAda"
+    assert welcome["revision"] == welcome["head"] == welcome["saved"] == 1
+    assert welcome["role"] == "owner"
+    assert set(welcome["limits"]) == LIMITS
+    assert welcome["presence"] == []
+    assert "reset" not in welcome
+    assert "inflight" not in welcome
+    assert welcome["client"] != peer.client_id
+    assert isinstance(welcome["session"], str)
+    await peer.leave()
+
+
+async def test_h4_whoever_knows_the_document_is_an_editor(server: Serving) -> None:
+    document_id = await server.document()
+    peer = await server.join(document_id, "Bob")
+    assert peer.welcome["role"] == "editor"
+    await peer.leave()
+
+
+async def test_h4_the_public_name_of_a_client_stays_the_same(server: Serving) -> None:
+    document_id = await server.document()
+    first = await server.join(document_id)
+    await first.leave()
+    again = await server.join(document_id, client=first.client_id)
+    other = await server.join(document_id)
+    assert first.name == again.name != other.name
+    await again.leave()
+    await other.leave()
+
+
+async def test_h5_a_resume_brings_what_was_missed_update_by_update(server: Serving) -> None:
+    document_id = await server.document("ab")
+    away, typist = await server.join(document_id), await server.join(document_id)
+    await away.leave()
+    for length in (2, 3):
+        await typist.push([length, [0, "x"]])
+        await typist.hear("updates")
+    back = await server.join(
+        document_id, client=away.client_id, revision=away.revision, mark=away.mark
+    )
+    assert "text" not in back.welcome
+    assert "reset" not in back.welcome
+    assert (back.welcome["revision"], back.welcome["mark"]) == (1, away.mark)
+    assert back.welcome["head"] == 3
+    assert await back.heard(3) == [(typist.name, 1, [2, [0, "x"]]), (typist.name, 2, [3, [0, "x"]])]
+    assert back.mark == typist.mark
+    await back.leave()
+    await typist.leave()
+
+
+async def test_h5_a_resume_at_the_head_brings_nothing(server: Serving) -> None:
+    document_id = await server.document("ab")
+    peer = await server.join(document_id)
+    back = await server.join(document_id, revision=peer.revision, mark=peer.mark)
+    assert back.welcome["head"] == back.welcome["revision"] == 1
+    assert "text" not in back.welcome
+    await peer.leave()
+    await back.leave()
+
+
+async def test_h5_a_resume_at_revision_0_is_served(server: Serving) -> None:
+    document_id = await server.document()
+    peer = await server.join(document_id)
+    start = peer.mark
+    await peer.push([[0, "a"]])
+    await peer.hear("updates")
+    back = await server.join(document_id, revision=0, mark=start)
+    assert await back.heard(1) == [(peer.name, 1, [[0, "a"]])]
+    await peer.leave()
+    await back.leave()
+
+
+@pytest.mark.parametrize("revision", [0, 1, 2, 7])
+async def test_h6_a_resume_on_another_history_is_reset(server: Serving, revision: int) -> None:
+    document_id = await server.document("ab")
+    peer = await server.join(document_id, revision=revision, mark="of another history")
+    assert peer.welcome["reset"] is True
+    assert peer.welcome["text"] == "ab"
+    assert peer.welcome["revision"] == 1
+    await peer.leave()
+
+
+async def test_h6_a_resume_inside_a_push_is_reset(server: Serving) -> None:
+    document_id = await server.document()
+    peer = await server.join(document_id)
+    await peer.push([[0, "a"]], [1, [0, "b"]])
+    await peer.hear("updates")
+    back = await server.join(document_id, revision=1, mark=peer.mark)
+    assert back.welcome["reset"] is True
+    await peer.leave()
+    await back.leave()
+
+
+async def test_h7_a_push_that_took_effect_is_told_ordered(server: Serving) -> None:
+    document_id = await server.document()
+    peer = await server.join(document_id)
+    start = peer.mark
+    seq = await peer.push([[0, "a"]])
+    await peer.hear("updates")
+    peer.cut()
+    back = await server.join(
+        document_id, client=peer.client_id, revision=0, mark=start, inflight=seq
+    )
+    assert back.welcome["inflight"] == "ordered"
+    assert await back.heard(1) == [(peer.name, seq, [[0, "a"]])]
+    await back.leave()
+
+
+async def test_h7_a_push_that_never_came_is_told_void(server: Serving) -> None:
+    document_id = await server.document("x")
+    peer = await server.join(document_id)
+    peer.cut()
+    back = await server.join(document_id, client=peer.client_id, inflight=9)
+    assert back.welcome["inflight"] == "void"
+    assert back.welcome["text"] == "x"
+    # Its next push has the next seq; the one that was settled is used up.
+    await back.push([1, [0, "y"]], seq=10)
+    assert (await back.hear("updates"))["updates"] == [[peer.name, 10, [1, [0, "y"]]]]
+    await back.leave()
+
+
+async def test_h7_a_settled_push_cannot_be_sent_again(server: Serving) -> None:
+    document_id = await server.document()
+    peer = await server.join(document_id)
+    back = await server.join(document_id, client=peer.client_id, inflight=5)
+    await back.push([[0, "a"]], seq=5)
+    assert await back.closed() == 4400
+    assert await server.text(document_id) == ""
+
+
+async def test_h7_a_fate_is_known_after_a_restart(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        document_id, token = await server.document(), await server.token()
+        peer = await server.join(document_id)
+        seq = await peer.push([[0, "a"]])
+        await peer.hear("updates")
+        peer.cut()
+    async with serving(tmp_path) as server:
+        fates = []
+        for named in (seq, seq + 1):
+            back = await Peer.join(
+                server.port, document_id, token, client=peer.client_id, inflight=named
+            )
+            fates.append(back.welcome["inflight"])
+            await back.leave()
+        assert fates == ["ordered", "void"]
+
+
+async def test_h7_a_push_under_way_is_settled_before_the_welcome(server: Serving) -> None:
+    """Many times over, the old connection's push races the new one's handshake: whatever the
+    welcome says is what the history holds, then and later.
+    """
+    document_id = await server.document()
+    told = {}
+    client_id = secrets.token_urlsafe(16)
+    for seq in range(1, 30):
+        old = await server.join(document_id, client=client_id)
+        pushing = asyncio.create_task(
+            old.push([[0, f"<{seq}>"]], seq=seq, revision=old.revision)
+            if not old.welcome["text"]
+            else old.push([[0, f"<{seq}>"], len(old.welcome["text"])], seq=seq)
+        )
+        new = await server.join(document_id, client=client_id, inflight=seq)
+        await asyncio.wait([pushing])
+        told[seq] = new.welcome["inflight"]
+        assert (f"<{seq}>" in new.welcome["text"]) == (told[seq] == "ordered")
+        await new.leave()
+    text = await server.text(document_id)
+    assert {seq: "ordered" if f"<{seq}>" in text else "void" for seq in told} == told
+
+
+async def test_h7_an_older_session_of_the_client_is_ended(server: Serving) -> None:
+    document_id = await server.document()
+    older = await server.join(document_id)
+    newer = await server.join(document_id, client=older.client_id)
+    assert await older.closed() == 4409
+    await newer.push([[0, "still here"]])
+    await newer.hear("updates")
+    await newer.leave()
+
+
+async def test_h9_a_server_that_goes_down_says_goodbye(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        peers = [await server.join(await server.document()) for _ in range(3)]
+    waits = []
+    for peer in peers:
+        waits.append((await peer.hear("goodbye"))["retry_after_ms"])
+        with pytest.raises(ConnectionClosed):
+            await peer.next()
+        assert peer.connection.close_code == 1012
+    assert all(0 < wait <= 60_000 for wait in waits)
+
+
+async def test_the_protocol_is_spoken_under_any_asgi_server(tmp_path: Path) -> None:
+    """Where no frames can be written to the socket, messages are sent one by one."""
+    async with serving(tmp_path, ws=WebSocketsSansIOProtocol) as server:
+        document_id = await server.document()
+        typist, reader = await server.join(document_id), await server.join(document_id)
+        for length in range(20):
+            await typist.push([length, [0, "x"]] if length else [[0, "x"]])
+            await typist.hear("updates")
+        assert len(await reader.heard(20)) == 20
+        await typist.push([3])
+        assert (await typist.hear("refused"))["code"] == "invalid_change"
+        await typist.send({"type": "nonsense"})
+        assert await typist.closed() == 4400
+        await reader.leave()

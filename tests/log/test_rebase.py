@@ -1,0 +1,103 @@
+"""Rebasing (T8): one update at a time, on both sides."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collab.errors import InvalidChange
+from collab.log.rebase import rebase, weight
+from collab.text import Change, Text
+
+
+def change(sections: list[Any]) -> Change:
+    return Change.from_json(sections)
+
+
+# Found by trying: where a server maps over the composition, the editors, who receive one update at
+# a time, end with the other text.
+CASES = [
+    # text, ordered before, the push, its text one at a time, its text over the composition
+    ("ab", [[[2]], [[0, "Y"]]], [[[2, "u"]]], "Yu", "uY"),
+    ("a", [[[1]], [[0, "Y"]]], [[[0, "u"], 1]], "Yu", "uY"),
+    ("abcd", [[2, [2]], [2, [0, "Y"]]], [[2, [0, "u"], 2]], "abYu", "abuY"),
+]
+
+
+@pytest.mark.parametrize(("text", "ordered", "push", "right", "composed"), CASES)
+def test_t8_a_push_goes_over_the_history_one_update_at_a_time(
+    text: str, ordered: list[Any], push: list[Any], right: str, composed: str
+) -> None:
+    concurrent = [change(sections) for sections in ordered]
+    updates = [change(sections) for sections in push]
+    before = reduce(lambda made, update: update.apply(made), concurrent, Text.of(text))
+
+    rebased = rebase(updates, concurrent)
+    assert str(reduce(lambda made, update: update.apply(made), rebased, before)) == right
+
+    whole = reduce(Change.compose, concurrent)
+    over_composition = rebase(updates, [whole])
+    made = reduce(lambda made, update: update.apply(made), over_composition, before)
+    assert str(made) == composed, "this case would not notice a server that composes"
+
+
+def test_a_push_on_the_last_revision_stays_as_it_came() -> None:
+    updates = (change([1, 1, [0, "x"]]), change([[0], 3]))
+    assert rebase(updates, []) == updates
+
+
+@pytest.mark.parametrize(
+    ("push", "ordered"),
+    [([[3]], [[2]]), ([[2], [3]], [[2]]), ([[2], [1]], [[1, [1]]])],
+)
+def test_t4_lengths_that_do_not_fit_are_invalid(push: list[Any], ordered: list[Any]) -> None:
+    with pytest.raises(InvalidChange):
+        rebase([change(each) for each in push], [change(each) for each in ordered])
+
+
+def test_a_weight_grows_with_the_sections() -> None:
+    assert weight(Change.replace(10, 5, 5, "x")) == 1
+    assert weight(change([1, [0, "x"]] * 400)) == 101
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> tuple[str, list[Change], list[Change]]:
+    """A text, and two chains of changes that both begin on it."""
+    text = draw(st.text("ab\n", max_size=6))
+    return text, draw(_chain(len(text))), draw(_chain(len(text)))
+
+
+@st.composite
+def _chain(draw: st.DrawFn, length: int) -> list[Change]:
+    made = []
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, length))
+        end = draw(st.integers(start, length))
+        made.append(Change.replace(length, start, end, draw(st.text("xyz", max_size=3))))
+        length = made[-1].new_length
+    return made
+
+
+@given(chains())
+def test_t8_both_sides_of_a_rebase_make_the_same_text(
+    given_chains: tuple[str, list[Change], list[Change]],
+) -> None:
+    """Whoever typed the push takes the ordered updates over it, and sees what the server makes."""
+    text, concurrent, updates = given_chains
+    server = Text.of(text)
+    for update in (*concurrent, *rebase(updates, concurrent)):
+        server = update.apply(server)
+
+    editor, pending = Text.of(text), list(updates)
+    for update in pending:
+        editor = update.apply(editor)
+    for ordered in concurrent:
+        foreign = ordered
+        for place, own in enumerate(pending):
+            pending[place], foreign = own.map(foreign), foreign.map(own, before=True)
+        editor = foreign.apply(editor)
+    assert str(editor) == str(server)
