@@ -72,9 +72,6 @@ class Fanout:
     def __iter__(self) -> Iterator[Reader]:
         return iter(tuple(self._readers))
 
-    def __len__(self) -> int:
-        return len(self._readers)
-
     def add(self, reader: Reader) -> None:
         self._readers[reader] = None
 

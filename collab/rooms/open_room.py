@@ -114,9 +114,6 @@ class OpenRoom:
 
     # -- Sessions -----------------------------------------------------------------------------
 
-    def __len__(self) -> int:
-        return len(self._sessions)
-
     def sessions(self) -> tuple[Session, ...]:
         return tuple(self._sessions.values())
 

@@ -46,7 +46,9 @@ class Registry:
 
         Raises `NotFound`, `TooMany`, or `NotReady` when it cannot be opened in time.
         """
-        room = self._rooms.get(document_id) or await self._join_opening(document_id)
+        room = self._rooms.get(document_id)
+        if room is None:
+            room = await self._join_opening(document_id)
         room.holders += 1
         try:
             yield room
@@ -59,10 +61,8 @@ class Registry:
 
     def editors(self, document_id: str) -> int:
         """How many sessions the document has here."""
-        return len(self._rooms.get(document_id, ()))
-
-    def __len__(self) -> int:
-        return len(self._rooms)
+        room = self._rooms.get(document_id)
+        return 0 if room is None else len(room.sessions())
 
     # -- Opening ------------------------------------------------------------------------------
 
