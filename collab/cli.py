@@ -1,7 +1,7 @@
 """The command `collab`: `serve`, `migrate`.
 
-Exit codes: 0 when it did what it should, or was asked to stop; 1 when the system refused it a file;
-2 when its settings or arguments are wrong; 3 when it cannot listen on its address.
+Exit codes: 0 when it did what it should, or was asked to stop; 1 when a file or the database is not
+as it must be; 2 when its settings or arguments are wrong; 3 when it cannot listen on its address.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 import uvloop
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 from uvicorn.server import HANDLED_SIGNALS
 
 from collab import logs
@@ -46,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         print(f"collab: {error}", file=sys.stderr)
+        return 1
+    except DBAPIError as error:
+        print(f"collab: cannot use the database: {error.orig}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass

@@ -11,7 +11,7 @@ import structlog
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
-_QUERY = re.compile(r"\?[^\s\"']*")
+_QUERY = re.compile(r"\?[^\s\"']+")
 
 
 def set_up(level: str, stream: TextIO) -> None:
@@ -63,14 +63,8 @@ class WithoutQueries(logging.Filter):
     """Takes the query out of every address that a record names."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = _without_query(record.msg)
-        if isinstance(record.args, tuple):
-            record.args = tuple(map(_without_query, record.args))
+        record.msg, record.args = _QUERY.sub("", record.getMessage()), None
         return True
-
-
-def _without_query(part: object) -> object:
-    return _QUERY.sub("", part) if isinstance(part, str) else part
 
 
 def _rendering(*, for_people: bool) -> list[Processor]:

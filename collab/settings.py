@@ -83,6 +83,8 @@ class Settings(Limits):
         path = self.data_dir / "secret"
         if not path.exists():
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(48))
+            unfinished = path.with_suffix(".new")
+            unfinished.touch(mode=0o600)
+            unfinished.write_text(secrets.token_urlsafe(48))
+            unfinished.replace(path)
         return path.read_text()

@@ -14,6 +14,7 @@ import uvicorn
 from websockets.exceptions import InvalidStatus
 
 from collab.api.app import create_app
+from collab.cli import server_config
 from collab.live.transport import FramedProtocol
 from collab.settings import Settings
 from tests.peer import Peer
@@ -93,29 +94,19 @@ async def serving(
         port = listener.getsockname()[1]
         chosen = Settings(port=port, data_dir=data_dir, secret=SECRET, **settings)
         app = create_app(chosen)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                ws=ws,
-                ws_max_size=chosen.max_message_bytes,
-                ws_ping_interval=None,
-                ws_per_message_deflate=False,
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=5,
-            )
-        )
-        task = asyncio.create_task(server.serve(sockets=[listener]), name="server")
+        config = server_config(app, chosen)
+        config.ws = ws
+        server = uvicorn.Server(config)
         running = Serving(port, app)
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while not server.started:
-                    await asyncio.wait([task], timeout=0.01)
-                    if task.done():
-                        raise RuntimeError("the server did not start")
-            yield running
-        finally:
-            await running.http.aclose()
-            server.should_exit = True
-            async with asyncio.timeout(PATIENCE_S):
-                await task
+        async with app.router.lifespan_context(app):
+            task = asyncio.create_task(server.serve(sockets=[listener]), name="server")
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    while not server.started:
+                        await asyncio.wait([task], timeout=0.01)
+                yield running
+            finally:
+                await running.http.aclose()
+                server.should_exit = True
+                async with asyncio.timeout(PATIENCE_S):
+                    await task

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collab.text import Change
 
     Token: TypeAlias = str | Callable[[], Awaitable[str]]
-    """A token, or what is asked for one before each session."""
+    """A token, or what is asked for one before each session, and limits its own waiting."""
 
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0

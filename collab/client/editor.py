@@ -14,7 +14,7 @@ from collab.errors import CollabError, DocumentFull, Forbidden, Unavailable
 from collab.text import Change
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from collab.client.connection import Token
     from collab.client.errors import Rejected
@@ -96,9 +96,11 @@ class Editor:
 
         Raises, and changes nothing: InvalidChange (it does not fit the text, or cuts a surrogate
         pair), Forbidden (the role allows no writing), DocumentFull, Unavailable (too many edits
-        wait for their order), Rejected (an earlier edit was refused, and `text` is another now).
+        wait for their order), Rejected (an earlier edit was refused, and `text` is another now), or
+        what ended the connection for good.
         """
         self._raise_unheard()
+        self._raise_ended()
         limits = self._connection.limits
         assert limits is not None, "an editor is handed out after its first welcome"
         if self.role not in _MAY_WRITE:
@@ -140,7 +142,7 @@ class Editor:
         """Wait until `revision` is here. Raises TimeoutError, a Problem or a SessionEnd."""
         await self._until(lambda: self._replica.revision >= revision, timeout_s)
 
-    async def changes(self) -> AsyncIterator[Change]:
+    async def changes(self) -> AsyncGenerator[Change, None]:
         """What happens to `text`, each time that others changed it, from the first step on.
 
         With `seen = editor.text` at the beginning, `seen = change.apply(seen)` follows `text`: what

@@ -67,12 +67,17 @@ def problem(status: int, body: bytes, retry_after: str | None) -> Problem:
         said = msgspec.json.decode(body, type=_ProblemDocument)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         said = _ProblemDocument()
-    kind = _PROBLEMS.get(status, errors.NotReady if status >= 500 else Problem)
-    wait_ms = int(retry_after) * 1000 if retry_after and retry_after.isdecimal() else None
-    return kind(said.detail or said.title or f"HTTP {status}", retry_after_ms=wait_ms)
+    kind = _PROBLEMS.get((status, said.code)) or _BY_STATUS.get(status)
+    if kind is None:
+        kind = errors.NotReady if status >= 500 else Problem
+    error = kind(said.detail or said.title or f"HTTP {status}")
+    if retry_after and retry_after.isdecimal():
+        error.retry_after_ms = int(retry_after) * 1000
+    return error
 
 
 class _ProblemDocument(msgspec.Struct):
+    code: str = ""
     title: str = ""
     detail: str = ""
 
@@ -89,4 +94,9 @@ _REFUSALS: dict[str, type[Refusal]] = {
         errors.Unavailable,
     )
 }
-_PROBLEMS: dict[int, type[Problem]] = {kind.status: kind for kind in Problem.__subclasses__()}
+_PROBLEMS: dict[tuple[int, str], type[Problem]] = {
+    (kind.status, kind.code): kind for kind in Problem.__subclasses__()
+}
+_BY_STATUS: dict[int, type[Problem]] = {
+    kind.status: kind for kind in reversed(Problem.__subclasses__())
+}

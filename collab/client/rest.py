@@ -32,12 +32,9 @@ async def create_document(base_url: str, token: str, title: str, text: str = "")
     return str(msgspec.json.decode(answer)["id"])
 
 
-async def read_text(
-    base_url: str, token: str, document_id: str, revision: int | None = None
-) -> str:
-    """The text of a document, now or at a revision."""
-    at = "" if revision is None else f"?revision={revision}"
-    path = f"/v1/documents/{quote(document_id, safe='')}/text{at}"
+async def read_text(base_url: str, token: str, document_id: str) -> str:
+    """The text of a document as it is now."""
+    path = f"/v1/documents/{quote(document_id, safe='')}/text"
     return (await _call(base_url, "GET", path, token)).decode()
 
 

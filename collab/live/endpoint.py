@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -41,8 +40,9 @@ async def live(websocket: WebSocket, document_id: str) -> None:
         handshake.check_origin(websocket.headers, services.settings.allowed_origins)
         asked = handshake.parse(websocket.query_params, websocket.headers)
         identity = services.tokens.verify(asked.token)
-        now_ms = time.time_ns() // 1_000_000
-        document = await documents.opened(services.database, document_id, identity.user, now_ms)
+        document = await documents.opened(
+            services.database, document_id, identity.user, services.now_ms()
+        )
         async with services.registry.room(document_id) as room:
             await _serve(websocket, services, room, asked, identity, document.role)
     # Both are raised before the connection is accepted, and never after.

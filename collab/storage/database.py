@@ -52,8 +52,9 @@ class Database:
             self._sync_url,
             poolclass=StaticPool,
             connect_args={"check_same_thread": False},
+            hide_parameters=True,  # titles and names reach no log
         )
-        self._reading = create_async_engine(self._async_url)
+        self._reading = create_async_engine(self._async_url, hide_parameters=True)
         event.listen(self._writing, "connect", _set_up_connection)
         event.listen(self._writing, "begin", _begin_immediate)
         event.listen(self._reading.sync_engine, "connect", _set_up_connection)

@@ -90,7 +90,7 @@ def compose_sections(first: Sections, second: Sections) -> Sections:
             b.pending = ""
             a.left -= stretch
             b.left -= stretch
-            # Held together while one of them reaches on, unless it only went into the section before.
+            # One that only went into the section before it holds nothing together.
             held = (held or began) and (
                 (a.left > 0 and a.insert is not None) or (b.left > 0 and b.insert is not None)
             )

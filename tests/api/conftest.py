@@ -1,0 +1,45 @@
+"""The real application over a real database, called in process."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+
+from collab.api.app import create_app
+from collab.settings import Settings
+from tests.api.client import Api, Clock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+SECRET = "the secret of these tests, and of no others"
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Api]]:
+    """Start the application with some settings: `async with serve(guests=False) as api`."""
+
+    @asynccontextmanager
+    async def serving(**given: Any) -> AsyncIterator[Api]:
+        settings = Settings(**{"data_dir": tmp_path, "secret": SECRET, **given})
+        clock = Clock()
+        app = create_app(settings, clock)
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        async with (
+            app.router.lifespan_context(app),
+            httpx2.AsyncClient(transport=transport, base_url="http://test") as http,
+        ):
+            yield Api(http, app, clock)
+
+    return serving
+
+
+@pytest.fixture
+async def api(serve: Callable[..., AbstractAsyncContextManager[Api]]) -> AsyncIterator[Api]:
+    async with serve() as running:
+        yield running

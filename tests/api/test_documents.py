@@ -1,0 +1,226 @@
+"""Making documents, looking at them, and reading their text."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from tests.api.client import Api, assert_problem
+
+Serve = Callable[..., AbstractAsyncContextManager[Api]]
+
+NOBODY = "there is no such document"
+
+
+async def test_a_new_document_is_its_makers_and_empty(api: Api) -> None:
+    ada = await api.user()
+    answer = await ada.post("/v1/documents", {"title": "  Notes "})
+    assert answer.status_code == 201
+    made = answer.json()
+    assert answer.headers["location"] == f"/v1/documents/{made['id']}"
+    assert made == {
+        "id": made["id"],
+        "title": "Notes",
+        "role": "owner",
+        "owner": {"id": ada.id, "name": "Ada"},
+        "revision": 0,
+        "saved_revision": 0,
+        "length": 0,
+        "created_at": "2027-01-15T08:00:00Z",
+        "updated_at": "2027-01-15T08:00:00Z",
+        "editors": 0,
+    }
+    assert (await ada.get(answer.headers["location"])).json() == made
+    text = await ada.get(f"/v1/documents/{made['id']}/text")
+    assert (text.status_code, text.text, text.headers["etag"]) == (200, "", '"0"')
+
+
+async def test_ids_are_unguessable_and_fit_the_contract(api: Api) -> None:
+    ada = await api.user()
+    ids = {(await ada.document())["id"] for _ in range(20)}
+    assert len(ids) == 20
+    assert all(re.fullmatch(r"[a-z2-7]{26}", each) for each in ids)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("hello", "hello"),
+        ("a\r\nb\rc\nd\n", "a\nb\nc\nd\n"),
+        ("\r\r\n\n\r", "\n\n\n\n"),
+        ("😀 é \u2028 \ufeff\x01\t", "😀 é \u2028 \ufeff\x01\t"),
+    ],
+    ids=ascii,
+)
+async def test_a_text_that_a_document_is_made_with_is_its_revision_1(
+    api: Api, given: str, kept: str
+) -> None:
+    """T2"""
+    ada = await api.user()
+    made = await ada.document(text=given)
+    units = len(kept.encode("utf-16-le")) // 2
+    assert (made["revision"], made["saved_revision"], made["length"]) == (1, 1, units)
+    text = await ada.get(f"/v1/documents/{made['id']}/text")
+    assert text.content == kept.encode()
+    assert text.headers["content-type"] == "text/plain; charset=utf-8"
+    assert text.headers["etag"] == '"1"'
+
+
+async def test_a_document_is_there_after_a_restart(serve: Serve) -> None:
+    async with serve() as api:
+        ada = await api.user()
+        made = await ada.document(text="kept")
+    async with serve() as api:
+        headers = {"Authorization": f"Bearer {ada.token}"}
+        text = await api.http.get(f"/v1/documents/{made['id']}/text", headers=headers)
+        assert text.text == "kept"
+        look = await api.http.get(f"/v1/documents/{made['id']}", headers=headers)
+        assert look.json() == made
+
+
+async def test_whoever_knows_the_id_is_an_editor_and_has_it_on_their_list(api: Api) -> None:
+    ada, bob = await api.user("Ada"), await api.user("Bob")
+    made = await ada.document()
+    assert (await bob.get("/v1/documents")).json()["items"] == []
+    for _ in range(2):
+        seen = await bob.get(f"/v1/documents/{made['id']}")
+        assert seen.json() == {**made, "role": "editor"}
+    assert (await bob.get("/v1/documents")).json()["items"] == [{**made, "role": "editor"}]
+    assert (await ada.get("/v1/documents")).json()["items"] == [made]
+
+
+async def test_reading_the_text_puts_a_document_on_the_list(api: Api) -> None:
+    ada, bob = await api.user("Ada"), await api.user("Bob")
+    made = await ada.document()
+    await bob.get(f"/v1/documents/{made['id']}/text")
+    assert len((await bob.get("/v1/documents")).json()["items"]) == 1
+
+
+async def test_many_first_looks_at_once_are_one_entry_on_the_list(api: Api) -> None:
+    ada, bob = await api.user("Ada"), await api.user("Bob")
+    made = await ada.document()
+    looks = await asyncio.gather(*(bob.get(f"/v1/documents/{made['id']}") for _ in range(10)))
+    assert {look.status_code for look in looks} == {200}
+    assert len((await bob.get("/v1/documents")).json()["items"]) == 1
+
+
+async def test_an_open_room_tells_what_the_row_does_not_know_yet(api: Api) -> None:
+    ada = await api.user()
+    made = await ada.document(text="abc")
+    async with api.services.registry.room(made["id"]):
+        assert (await ada.get(f"/v1/documents/{made['id']}")).json() == made
+        assert (await ada.get("/v1/documents")).json()["items"] == [made]
+
+
+async def test_readers_of_one_document_share_one_room(api: Api) -> None:
+    ada = await api.user()
+    made = await ada.document(text="abc")
+    path = f"/v1/documents/{made['id']}/text"
+    await asyncio.gather(*(ada.get(path) for _ in range(5)))
+    room = api.services.registry.peek(made["id"])
+    await ada.get(path)
+    assert room is not None
+    assert api.services.registry.peek(made["id"]) is room
+
+
+@pytest.mark.parametrize("path", ["/v1/documents/{}", "/v1/documents/{}/text"])
+@pytest.mark.parametrize("unknown", ["a" * 26, "x", "a" * 65, "ä", "a.b", "%00", "a%0A", "'--"])
+async def test_a_document_that_is_not_there_is_not_found(api: Api, path: str, unknown: str) -> None:
+    ada = await api.user()
+    answer = await ada.get(path.format(unknown))
+    assert_problem(answer, 404, "not_found", "Not found", NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("body", "detail", "pointer"),
+    [
+        ({"title": " "}, "must have 1 to 200 characters", "#/title"),
+        ({"title": "x" * 201}, "must have 1 to 200 characters", "#/title"),
+        ({"title": "a\tb"}, "must be one line without control characters", "#/title"),
+        ({"title": "x", "text": "a\0b"}, "must not hold NUL or an unpaired surrogate", "#/text"),
+    ],
+)
+async def test_what_no_document_can_be_made_of_is_refused(
+    api: Api, body: dict[str, str], detail: str, pointer: str
+) -> None:
+    ada = await api.user()
+    answer = await ada.post("/v1/documents", body)
+    errors = [{"detail": detail, "pointer": pointer}]
+    assert_problem(answer, 422, "invalid", "Invalid request", detail, errors=errors)
+    assert (await ada.get("/v1/documents")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        ({}, [("Field required", "#/title")]),
+        ({"title": 7}, [("Input should be a valid string", "#/title")]),
+        ({"title": None}, [("Input should be a valid string", "#/title")]),
+        ({"title": "x", "text": None}, [("Input should be a valid string", "#/text")]),
+        ({"title": "x", "id": "y"}, [("Extra inputs are not permitted", "#/id")]),
+        (
+            {"title": "x", "a/b~c": 1, "": 2},
+            [
+                ("Extra inputs are not permitted", "#/a~1b~0c"),
+                ("Extra inputs are not permitted", "#/"),
+            ],
+        ),
+    ],
+    ids=str,
+)
+async def test_a_body_of_another_form_is_refused(
+    api: Api, body: dict[str, Any], errors: list[tuple[str, str]]
+) -> None:
+    ada = await api.user()
+    named = [{"detail": detail, "pointer": pointer} for detail, pointer in errors]
+    detail = "the request is not as documented"
+    answer = await ada.post("/v1/documents", body)
+    assert_problem(answer, 422, "invalid", "Invalid request", detail, errors=named)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [rb'{"title":"\ud800"}', rb'{"title":"x","text":"a\udc00"}', rb'{"title":"x","\ud800":1}'],
+)
+async def test_an_unpaired_surrogate_is_refused(api: Api, body: bytes) -> None:
+    """T5"""
+    ada = await api.user()
+    headers = {"Content-Type": "application/json"}
+    answer = await ada.call("POST", "/v1/documents", content=body, headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid"
+
+
+async def test_a_surrogate_pair_in_json_is_one_character(api: Api) -> None:
+    ada = await api.user()
+    body = rb'{"title":"\ud83d\ude00","text":"\ud83d\ude00"}'
+    headers = {"Content-Type": "application/json"}
+    answer = await ada.call("POST", "/v1/documents", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["title"], answer.json()["length"]) == (201, "😀", 2)
+
+
+async def test_a_text_may_be_as_long_as_a_document_and_no_longer(serve: Serve) -> None:
+    """L1: units are counted, after line separators have become one each."""
+    async with serve(max_document_units=1_000) as api:
+        ada = await api.user()
+        made = await ada.document(text="😀" * 499 + "\r\n" * 2)
+        assert made["length"] == 1_000
+        answer = await ada.post("/v1/documents", {"title": "x", "text": "😀" * 500 + "x"})
+        title, detail = (
+            "Text too long for a document",
+            "a document holds at most 1000 UTF-16 code units",
+        )
+        assert_problem(answer, 413, "document_full", title, detail)
+
+
+@pytest.mark.parametrize("path", ["/v1/documents/{}", "/v1/documents/{}/text"])
+async def test_asking_for_another_revision_is_refused_and_not_ignored(api: Api, path: str) -> None:
+    ada = await api.user()
+    made = await ada.document(text="abc")
+    answer = await ada.get(path.format(made["id"]), revision=0)
+    assert_problem(answer, 422, "invalid", "Invalid request", "there is no parameter here")

@@ -1,0 +1,120 @@
+"""Documents as the people who open them see them."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from collab.access.roles import Role
+from collab.access.tokens import User
+from collab.errors import NotFound
+from collab.storage import documents, history
+from collab.storage.documents import fold
+from collab.storage.tables import members, users
+
+if TYPE_CHECKING:
+    from collab.storage.database import Database
+
+ADA, BOB = User("ada", "Ada", guest=False), User("bob", "Bob", guest=True)
+
+
+async def create(database: Database, document_id: str = "d", text: str = "") -> documents.Document:
+    first = history.first_segment(document_id, text, ADA.id, 1)
+    return await database.write(
+        lambda connection: documents.create(connection, document_id, "Notes", first, ADA, 1)
+    )
+
+
+async def test_what_is_created_is_what_its_owner_opens(database: Database) -> None:
+    made = await create(database, text="a😀")
+    assert made.role is Role.OWNER
+    assert (made.saved_revision, made.length, made.created_at, made.updated_at) == (1, 3, 1, 1)
+    assert await documents.opened(database, "d", ADA, 2) == made
+
+
+async def test_a_text_is_the_first_push_of_the_history(database: Database) -> None:
+    await create(database, text="a😀")
+    saved = await history.load(database, "d")
+    assert (str(saved.text), saved.revision) == ("a😀", 1)
+    (push,) = saved.tail
+    assert (push.first, push.last, push.author, push.at, push.mark) == (1, 1, "ada", 1, saved.mark)
+
+
+async def test_an_empty_document_is_at_revision_0(database: Database) -> None:
+    await create(database)
+    saved = await history.load(database, "d")
+    assert (str(saved.text), saved.revision, saved.tail) == ("", 0, [])
+
+
+async def test_whoever_opens_a_document_is_its_editor_from_then_on(database: Database) -> None:
+    made = await create(database)
+    seen = await documents.opened(database, "d", BOB, 2)
+    assert (seen.role, seen.owner) == (Role.EDITOR, made.owner)
+    await documents.opened(database, "d", BOB, 3)
+    async with database.read() as connection:
+        row = (await connection.execute(select(members).where(members.c.user_id == "bob"))).one()
+    assert row.created_at == 2
+
+
+async def test_opening_at_once_from_many_sides_is_opening_once(database: Database) -> None:
+    await create(database)
+    seen = await asyncio.gather(*(documents.opened(database, "d", BOB, n) for n in range(10)))
+    assert {each.role for each in seen} == {Role.EDITOR}
+
+
+async def test_a_role_is_never_changed_by_opening(database: Database) -> None:
+    await create(database)
+    await documents.opened(database, "d", BOB, 2)
+    await database.write(
+        lambda c: c.execute(
+            members.update().where(members.c.user_id == "bob").values(role=Role.VIEWER)
+        )
+    )
+    await database.write(lambda c: documents.put_on_list(c, "d", BOB, 3))
+    assert (await documents.opened(database, "d", BOB, 3)).role is Role.VIEWER
+
+
+@pytest.mark.parametrize("unknown", ["other", "", "d\0", "d\n", "d" * 65, "\uff44"])
+async def test_nobody_can_open_what_is_not_there(database: Database, unknown: str) -> None:
+    await create(database)
+    with pytest.raises(NotFound):
+        await documents.opened(database, unknown, BOB, 2)
+    async with database.read() as connection:
+        assert (await connection.execute(select(users.c.id))).scalars().all() == ["ada"]
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        "NOTES notes Notes \uff4e\uff4f\uff54\uff45\uff53",
+        "STRASSE straße Straße STRAẞE",
+        "ΣΊΣΥΦΟΣ σίσυφος σίσυφοσ",
+        "ЖУРНАЛ журнал",
+        "Café cafe\u0301 CAFÉ",
+        "ﬁle FILE ﬁLE",
+        "ÅNGSTRÖM Ångström a\u030angstro\u0308m",
+        "ⴀⴁⴂ ႠႡႢ",
+        "가나 \u1100\u1161\u1102\u1161",
+        "\u210c h H",
+        "Ꮳ ꮳ",
+    ],
+)
+def test_titles_that_differ_only_in_case_or_encoding_are_one(forms: str) -> None:
+    assert len({fold(form) for form in forms.split()}) == 1
+
+
+@given(st.text())
+def test_folding_is_settled_after_once(title: str) -> None:
+    assert fold(fold(title)) == fold(title)
+
+
+@given(st.text())
+def test_no_encoding_of_a_title_folds_to_another(title: str) -> None:
+    forms = {unicodedata.normalize(form, title) for form in ("NFC", "NFD", "NFKC", "NFKD")}
+    assert {fold(form) for form in forms} == {fold(title)}

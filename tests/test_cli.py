@@ -1,0 +1,210 @@
+"""The command, as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+import structlog
+from websockets.exceptions import InvalidStatus
+
+from collab.cli import main
+from tests.peer import Peer
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+PATIENCE_S = 60
+
+
+async def start(*arguments: str, **environment: str) -> Process:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("COLLAB_")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "collab.cli",
+        *arguments,
+        env={**inherited, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def ended(process: Process) -> tuple[int, str, str]:
+    """The exit code, and what it wrote to standard output and error."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Command]:
+    """Run a command that ends by itself, in this process. Gives what `ended` does."""
+    root = logging.getLogger()
+    handlers, level, on_sigterm = root.handlers, root.level, signal.getsignal(signal.SIGTERM)
+
+    def run(arguments: str, **environment: str) -> tuple[int, str, str]:
+        with monkeypatch.context() as patch:
+            for name, value in {"COLLAB_DATA_DIR": str(tmp_path), **environment}.items():
+                patch.setenv(name, value)
+            return main(arguments.split()), *capfd.readouterr()
+
+    yield run
+    signal.signal(signal.SIGTERM, on_sigterm)
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@asynccontextmanager
+async def serving(data_dir: Path, **environment: str) -> AsyncIterator[tuple[Process, str]]:
+    """A server that listens, and its address."""
+    environment = {"COLLAB_DATA_DIR": str(data_dir), **environment}
+    process = await start("serve", "--port", "0", **environment)
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(PATIENCE_S):
+            line = (await process.stdout.readline()).decode()
+        assert line.startswith("Collab is at http://127.0.0.1:"), line or await ended(process)
+        yield process, line.split()[-1].rstrip("/")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+async def test_a_server_that_is_told_to_stop_ends_well(tmp_path: Path, how: signal.Signals) -> None:
+    async with serving(tmp_path) as (process, url):
+        async with httpx2.AsyncClient(base_url=url) as http:
+            answer = await http.get("/readyz")
+            assert answer.json() == {"status": "ok"}
+            assert "server" not in answer.headers
+        process.send_signal(how)
+        assert await ended(process) == (0, "", "")
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_second_server_on_the_same_file_does_not_start(tmp_path: Path) -> None:
+    async with serving(tmp_path):
+        second = await start("serve", COLLAB_DATA_DIR=str(tmp_path), COLLAB_PORT="0")
+        code, out, err = await ended(second)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"collab: another server uses {tmp_path}/collab.db; several servers need COLLAB_REDIS_URL\n"
+    )
+
+
+async def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = await start("serve", "--port", port, COLLAB_DATA_DIR=str(tmp_path))
+        code, out, err = await ended(process)
+    assert (code, out) == (3, "")
+    assert "address already in use" in json.loads(err)["event"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (
+            "serve",
+            {"COLLAB_PORT": "many"},
+            "COLLAB_PORT: Input should be a valid integer, unable to parse string as an integer",
+        ),
+        (
+            "serve --port 70000",
+            {},
+            "COLLAB_PORT: Input should be less than or equal to 65535",
+        ),
+        (
+            "serve",
+            {"COLLAB_LOG_LEVEL": "loud"},
+            "COLLAB_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error'",
+        ),
+        (
+            "serve --host 0.0.0.0",
+            {},
+            "COLLAB_SECRET must be set when COLLAB_HOST is not loopback",
+        ),
+        ("serve", {"COLLAB_SECRET": "short"}, "COLLAB_SECRET must be at least 32 bytes long"),
+        (
+            "migrate",
+            {"COLLAB_DATABASE_URL": "mysql://x/y"},
+            "COLLAB_DATABASE_URL must name an SQLite file: sqlite:///path",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_settings_is_told(
+    command: Command, arguments: str, environment: dict[str, str], message: str
+) -> None:
+    assert command(arguments, **environment) == (2, "", f"collab: {message}\n")
+
+
+def test_a_data_directory_that_cannot_be_made_is_named(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = f"collab: [Errno 20] Not a directory: '{tmp_path}/file/data'\n"
+    assert command("migrate", COLLAB_DATA_DIR=f"{tmp_path}/file/data") == (1, "", message)
+
+
+def test_a_file_that_is_no_database_is_told(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "collab.db").write_text("no database, and longer than its header would be" * 10)
+    message = "collab: cannot use the database: file is not a database\n"
+    assert command("migrate") == (1, "", message)
+
+
+def test_migrate_makes_the_database_and_may_be_repeated(command: Command, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert command("migrate") == (0, f"{tmp_path}/collab.db is up to date\n", "")
+
+
+async def test_tokens_and_client_ids_never_reach_the_log(tmp_path: Path) -> None:
+    """H1, H2: not of a session, not of a refused handshake, not at any level."""
+    client = secrets.token_urlsafe(16)
+    async with serving(tmp_path, COLLAB_LOG_LEVEL="debug") as (process, url):
+        async with httpx2.AsyncClient(base_url=url) as http:
+            signed_in = (await http.post("/v1/auth/guest", json={"name": "Ada"})).json()
+            token = signed_in["token"]
+            headers = {"Authorization": f"Bearer {token}"}
+            made = await http.post("/v1/documents", json={"title": "Notes"}, headers=headers)
+            document = made.json()["id"]
+        port = int(url.rpartition(":")[2])
+        peer = await Peer.join(port, document, token, client=client)
+        await peer.send("no message of this protocol")
+        assert await peer.closed() == 4400
+        peer = await Peer.join(port, document, "", client=client, headers=headers)
+        await peer.leave()
+        for wrong in ({"revision": "x"}, {"document_id": "nothing"}, {"token": f"{token}x"}):
+            asked = {"document_id": document, "token": token, "client": client, **wrong}
+            with pytest.raises(InvalidStatus):
+                await Peer.join(port, **asked)
+        process.send_signal(signal.SIGTERM)
+        code, out, err = await ended(process)
+    assert code == 0
+    assert token not in out + err
+    assert client not in out + err
