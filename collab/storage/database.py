@@ -1,8 +1,9 @@
 """The connection to the database.
 
-Reads go through SQLAlchemy's async engine. A write is a function of a plain connection that runs
-as one transaction in one hop to the writing thread: on SQLite a transaction whose every statement
-hops costs three times as much, and there is only one writer at a time anyway.
+A write is a function of a plain connection that runs as one transaction in one hop to the writing
+thread: on SQLite a transaction whose every statement hops costs three times as much, and there is
+only one writer at a time anyway. A reading that every handshake needs goes the same way, to threads
+of its own (`look_up`); other readings go through SQLAlchemy's async engine (`read`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
+READING_THREADS = 2
 
 
 class Database:
@@ -40,7 +42,9 @@ class Database:
         self._sync_url = parsed.set(drivername="sqlite+pysqlite")
         self._async_url = parsed.set(drivername="sqlite+aiosqlite")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="collab-writer")
+        self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="collab-reader")
         self._writing: Engine | None = None
+        self._looking: Engine | None = None
         self._reading: AsyncEngine | None = None
         self._lock: IO[str] | None = None
 
@@ -54,16 +58,28 @@ class Database:
             connect_args={"check_same_thread": False},
             hide_parameters=True,  # titles and names reach no log
         )
+        self._looking = create_engine(
+            self._sync_url,
+            pool_size=READING_THREADS,
+            connect_args={"check_same_thread": False},
+            hide_parameters=True,
+        )
         self._reading = create_async_engine(self._async_url, hide_parameters=True)
         event.listen(self._writing, "connect", _set_up_connection)
         event.listen(self._writing, "begin", _begin_immediate)
-        event.listen(self._reading.sync_engine, "connect", _set_up_connection)
+        for reading in (self._looking, self._reading.sync_engine):
+            event.listen(reading, "connect", _set_up_connection)
+            event.listen(reading, "begin", _begin)
 
     async def close(self) -> None:
         """Wait for the write that runs, then disconnect. May be called twice."""
         if self._reading is not None:
             await self._reading.dispose()
             self._reading = None
+        self._readers.shutdown(wait=True)
+        if self._looking is not None:
+            self._looking.dispose()
+            self._looking = None
         if self._writing is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._writing.dispose)
             self._writing = None
@@ -75,6 +91,13 @@ class Database:
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         assert self._reading is not None, "the database is not started"
         return self._reading.connect()
+
+    async def look_up(self, work: Callable[[Connection], T]) -> T:
+        """Run `work`, which only reads, in one hop to a reading thread."""
+        assert self._looking is not None, "the database is not started"
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, _reading, self._looking, work
+        )
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` as one transaction in the writing thread and commit it.
@@ -92,14 +115,23 @@ def _transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
         return work(connection)
 
 
+def _reading(engine: Engine, work: Callable[[Connection], T]) -> T:
+    with engine.connect() as connection:
+        return work(connection)
+
+
 def _set_up_connection(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's "begin" event begins, not the driver
     cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")  # first: the next may have to wait
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")  # what is read until the end belongs together
 
 
 def _begin_immediate(connection: Connection) -> None:

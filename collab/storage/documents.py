@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, bindparam, select
 
 from collab.access.roles import Role
 from collab.errors import NotFound
@@ -16,7 +16,7 @@ from collab.storage.tables import documents, members, segments, users
 from collab.storage.upsert import insert_if_new
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import BindParameter, Connection, Row, Select
 
     from collab.access.tokens import User
     from collab.storage.database import Database
@@ -117,14 +117,12 @@ def put_on_list(connection: Connection, document_id: str, user: User, at: int) -
 
 
 async def _find(database: Database, document_id: str, user: User) -> Document | None:
-    async with database.read() as connection:
-        row = (
-            await connection.execute(seen_by(user.id).where(documents.c.id == document_id))
-        ).one_or_none()
+    wanted = {"document_id": document_id, "user_id": user.id}
+    row = await database.look_up(lambda connection: connection.execute(_SEEN, wanted).one_or_none())
     return None if row is None else from_row(row)
 
 
-def seen_by(user_id: str) -> Select[Any]:
+def seen_by(user_id: str | BindParameter[str]) -> Select[Any]:
     """The documents on a user's list; `from_row` makes a `Document` of each row."""
     return (
         select(documents, members.c.role, users.c.name.label("owner_name"))
@@ -134,6 +132,9 @@ def seen_by(user_id: str) -> Select[Any]:
         )
         .join(users, users.c.id == documents.c.owner_id)
     )
+
+
+_SEEN = seen_by(bindparam("user_id")).where(documents.c.id == bindparam("document_id"))
 
 
 def from_row(row: Row[Any]) -> Document:

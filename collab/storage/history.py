@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from collab.errors import NotFound, Refusal
 from collab.log.entry import Entry, Ordered, encode_json, first_mark, next_mark
@@ -22,6 +22,8 @@ from collab.text import Change, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection
 
     from collab.storage.database import Database
 
@@ -88,44 +90,42 @@ async def load(database: Database, document_id: str) -> Saved:
 
     The text is replayed in a thread: the event loop is others' meanwhile.
     """
-    async with database.read() as connection:
-        document = (
-            await connection.execute(
-                select(documents.c.saved_revision, documents.c.saved_mark).where(
-                    documents.c.id == document_id
-                )
-            )
-        ).one_or_none()
-        if document is None:
-            raise NotFound("there is no such document")
-        window = document.saved_revision - MAX_BASE_DISTANCE
-        # The newest snapshot that does not lie inside the window, so that each push in the window
-        # is made anew together with the text that it made.
-        snapshot = (
-            await connection.execute(
-                select(snapshots.c.revision, snapshots.c.mark, snapshots.c.text)
-                .where(snapshots.c.document_id == document_id, snapshots.c.revision <= window)
-                .order_by(snapshots.c.revision.desc())
-                .limit(1)
-            )
-        ).one_or_none()
-        start = 0 if snapshot is None else snapshot.revision
-        rows = (
-            await connection.execute(
-                select(segments.c.first_revision, segments.c.pushes)
-                .where(
-                    segments.c.document_id == document_id,
-                    segments.c.last_revision > start,
-                    segments.c.last_revision <= document.saved_revision,
-                )
-                .order_by(segments.c.first_revision)
-            )
-        ).all()
+    begin, stored = await database.look_up(lambda connection: _read(connection, document_id))
+    return await asyncio.to_thread(_replay, begin, stored)
+
+
+def _read(connection: Connection, document_id: str) -> tuple[_Begin, list[bytes]]:
+    """Where the replay begins, and the segments after it."""
+    saved_revision = connection.scalar(
+        select(documents.c.saved_revision).where(documents.c.id == document_id)
+    )
+    if saved_revision is None:
+        raise NotFound("there is no such document")
+    # The newest snapshot that does not lie inside the rebase window, so that each push in the
+    # window is made anew together with the text that it made.
+    snapshot = connection.execute(
+        select(snapshots.c.revision, snapshots.c.mark, snapshots.c.text)
+        .where(
+            snapshots.c.document_id == document_id,
+            snapshots.c.revision <= saved_revision - MAX_BASE_DISTANCE,
+        )
+        .order_by(snapshots.c.revision.desc())
+        .limit(1)
+    ).one_or_none()
     if snapshot is None:
         begin = _Begin(0, first_mark(document_id), Text.empty())
     else:
         begin = _Begin(snapshot.revision, snapshot.mark, decode_text(snapshot.text))
-    return await asyncio.to_thread(_replay, begin, [row.pushes for row in rows])
+    stored = connection.scalars(
+        select(segments.c.pushes)
+        .where(
+            segments.c.document_id == document_id,
+            segments.c.last_revision > begin.revision,
+            segments.c.last_revision <= saved_revision,
+        )
+        .order_by(segments.c.first_revision)
+    )
+    return begin, list(stored)
 
 
 class _Begin(NamedTuple):
@@ -167,13 +167,14 @@ def _restore(push: SavedPush, first: int, before: str, text: Text) -> Ordered:
 
 async def last_seq(database: Database, document_id: str, client: str) -> int:
     """The largest seq of a client that took effect and is saved; -1 if none did."""
-    async with database.read() as connection:
-        seq = await connection.scalar(
-            select(clients.c.seq).where(
-                clients.c.document_id == document_id, clients.c.client == client
-            )
-        )
+    wanted = {"document_id": document_id, "client": client}
+    seq = await database.look_up(lambda connection: connection.scalar(_LAST_SEQ, wanted))
     return -1 if seq is None else seq
+
+
+_LAST_SEQ = select(clients.c.seq).where(
+    clients.c.document_id == bindparam("document_id"), clients.c.client == bindparam("client")
+)
 
 
 class FirstSegment(NamedTuple):
