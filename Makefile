@@ -6,14 +6,19 @@ PYTHON  := $(VENV)/bin/python
 UV      := $(VENV)/bin/uv
 WORKERS ?= 2
 
-.PHONY: run test check format lock clean
+PAGE    := $(shell find web/src web/session web/index.html web/*.ts 2>/dev/null)
+
+.PHONY: run test check build format lock clean
 
 run: $(VENV)/.run web/dist/index.html
 	$(VENV)/bin/collab serve
 
-test: check $(VENV)/.services web/dist/index.html
+test: check build $(VENV)/.services
 	cd web && npm test
 	$(VENV)/bin/pytest -n $(WORKERS) --dist loadgroup
+
+# The page, and the whole-session harness that the tests run in Node.
+build: web/dist/index.html web/dist-session/session.js
 
 # Static checks: style, types, and the same for the page.
 check: $(VENV)/.dev web/node_modules/.stamp
@@ -36,7 +41,7 @@ lock: $(UV)
 	cd web && npm update --package-lock-only
 
 clean:
-	rm -rf $(VENV) web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) web/node_modules web/dist web/dist-session .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(UV):
 	python3 -m venv $(VENV)
@@ -60,5 +65,8 @@ web/node_modules/.stamp: web/package-lock.json
 	cd web && npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-web/dist/index.html: web/node_modules/.stamp $(shell find web/src web/index.html web/vite.config.ts 2>/dev/null)
+web/dist/index.html: web/node_modules/.stamp $(PAGE)
 	cd web && npm run --silent build
+
+web/dist-session/session.js: web/node_modules/.stamp $(PAGE)
+	cd web && npm run --silent build:session

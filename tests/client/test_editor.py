@@ -242,6 +242,26 @@ async def test_changes_follow_the_text(server: Scripted) -> None:
         await changes.aclose()
 
 
+async def test_changes_are_bounded_however_long_nobody_looks(server: Scripted) -> None:
+    async with editing(server, "") as (editor, session):
+        seen = editor.text
+        changes = editor.changes()
+        step: asyncio.Task[Change] = asyncio.ensure_future(anext(changes))
+        await session.updates(2, ("you", 1, [[0, "x"]]))
+        seen = (await step).apply(seen)
+        for at in range(300):
+            editor.insert(at, "a")
+            editor.insert(0, "bc")
+            editor.delete(0, 1)
+            editor.delete(0, 1)
+        await session.updates(3, ("you", 2, [1, [0, "y"]]))
+        await editor.at(3)
+        seen = (await anext(changes)).apply(seen)
+        assert seen == editor.text
+        assert str(seen) == 300 * "a" + "xy"
+        await changes.aclose()
+
+
 # -- refused pushes -----------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ class Pair:
             self.model.type([0, *text.split("\n")])
         self.replica = Replica()
         self.replica.welcome(self.model.welcome("me"))
+        self.replica.seen()
 
     def edit(self, *sections: Any) -> None:
         self.replica.edit(Change.from_json(list(sections)))
@@ -41,7 +42,9 @@ class Pair:
         return ordered
 
     def receive(self, ordered: Ordered) -> list[Change]:
-        return self.replica.receive(ordered.message())
+        """Returns what happened to the visible text."""
+        self.replica.receive(ordered.message())
+        return self.replica.seen()
 
     def refused(self, push: Push, code: str) -> Rejected | None:
         return self.replica.refused(Refused(push.seq, code, "because"))
@@ -209,6 +212,15 @@ def test_an_update_that_does_not_fit_the_text_is_noticed() -> None:
         pair.replica.receive(Updates(2, "m", [("you", 1, [7, [0, "b"]])]))
 
 
+def test_what_was_taken_before_an_update_that_does_not_fit_is_told() -> None:
+    pair = Pair("a")
+    with pytest.raises(Astray):
+        pair.replica.receive(
+            Updates(2, "m", [("you", 1, [1, [0, "b"]]), ("you", 2, [7, [0, "c"]])])
+        )
+    assert [change.to_json() for change in pair.replica.seen()] == [[1, [0, "b"]]]
+
+
 def test_an_own_update_that_comes_back_otherwise_is_noticed_and_not_lost() -> None:
     """T8, U6: a server that rebases differently is not followed; the new text decides."""
     pair = Pair("a")
@@ -252,6 +264,7 @@ def test_after_a_refusal_for_good_the_confirmed_text_shows_and_nothing_is_droppe
     assert (str(lost.confirmed), str(lost.text), len(lost.changes)) == ("a", "abc", 2)
     assert (lost.first, lost.last, lost.refusal.message) == (1, 2, "because")
     assert (pair.shown, pair.replica.next_push(pair.limits)) == ("a", None)
+    assert [str(change.apply(lost.text)) for change in pair.replica.seen()] == ["a"]
     pair.edit(1, [0, "d"])
     assert pair.push().seq == 2
 
@@ -374,8 +387,8 @@ def test_a_fresh_text_tells_what_it_changes_in_the_visible_one() -> None:
     before = pair.replica.text
     pair.model = Model(epoch="b")
     pair.model.type([0, "a", "c", ""])
-    seen = pair.replica.welcome(pair.model.welcome("me", pair.replica.handshake()))
-    for change in seen:
+    pair.replica.welcome(pair.model.welcome("me", pair.replica.handshake()))
+    for change in pair.replica.seen():
         before = change.apply(before)
     assert before == pair.replica.text == Text.of("xa\nc\n")
 

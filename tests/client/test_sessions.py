@@ -28,6 +28,8 @@ class Site:
     def __init__(self, name: str) -> None:
         self.name = name
         self.replica = Replica()
+        self.seen = self.replica.text
+        """What it shows, followed by edits and by what it tells of others."""
         self.online = False
         self.sent = -1
         """The last revision that the server sent to this session."""
@@ -87,7 +89,9 @@ class World:
             insert = chr(0x20000 + len(self.typed)) * self.random.choice([1, 1, 2, 3, 80])
             self.typed.append(insert)
         before, cut, whole = (len(to_units(part)) for part in (text[:start], text[start:end], text))
-        site.replica.edit(Change.replace(whole, before, before + cut, insert))
+        change = Change.replace(whole, before, before + cut, insert)
+        site.replica.edit(change)
+        site.seen = change.apply(site.seen)
 
     def push(self, site: Site) -> None:
         if site.online:
@@ -114,7 +118,7 @@ class World:
                 assert site.replica.refused(message) is None
             else:
                 site.replica.receive(message)
-            self.check(site.replica)
+            self.check(site)
 
     def connect(self, site: Site) -> None:
         if site.online:
@@ -131,7 +135,7 @@ class World:
         if self.random.random() < 0.2:
             return  # the welcome is lost
         site.replica.welcome(welcome)
-        self.check(site.replica)
+        self.check(site)
         site.sent = welcome.revision
         site.online = True
 
@@ -161,16 +165,19 @@ class World:
     # -- what must hold -----------------------------------------------------------------------
 
     @staticmethod
-    def check(replica: Replica) -> None:
-        """The replica's law: what is visible is the confirmed text with the unconfirmed changes."""
-        text = replica.confirmed
-        for change in replica.unconfirmed:
+    def check(site: Site) -> None:
+        """The replica's law, and that it tells what it does to the visible text."""
+        text = site.replica.confirmed
+        for change in site.replica.unconfirmed:
             text = change.apply(text)
-        assert text == replica.text
+        assert text == site.replica.text
+        for change in site.replica.seen():
+            site.seen = change.apply(site.seen)
+        assert text == site.seen
 
     def check_all(self) -> None:
         for site in self.sites:
-            self.check(site.replica)
+            self.check(site)
             assert str(site.replica.text) == str(self.model.text)
             assert site.replica.mark == self.model.mark
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -320,3 +321,20 @@ async def test_t5_a_cut_is_judged_on_the_text_that_the_rebased_change_applies_to
     assert await server.text(document_id) == "ab"
     await ada.leave()
     await bob.leave()
+
+
+async def test_p5_one_who_may_only_read_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        document_id = await server.document("read me")
+        await (await server.join(document_id, "Bob")).leave()
+        with sqlite3.connect(tmp_path / "collab.db") as database:
+            database.execute("update members set role = 'viewer' where role = 'editor'")
+        bob, ada = await server.join(document_id, "Bob"), await server.join(document_id)
+        assert bob.welcome["role"] == "viewer"
+        await bob.push([7, [0, "!"]])
+        assert (await bob.hear("refused"))["code"] == "forbidden"
+        await ada.push([7, [0, "?"]])
+        await bob.heard(2)
+        assert await server.text(document_id) == "read me?"
+        await ada.leave()
+        await bob.leave()
