@@ -6,7 +6,7 @@ PYTHON  := $(VENV)/bin/python
 UV      := $(VENV)/bin/uv
 WORKERS ?= 2
 
-PAGE    := $(shell find web/src web/session web/index.html web/*.ts 2>/dev/null)
+PAGE    := $(shell find web/src web/session web/public web/index.html web/*.ts 2>/dev/null)
 
 .PHONY: run test check build format lock clean
 

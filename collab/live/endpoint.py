@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,81 +34,102 @@ log = structlog.get_logger(__name__)
 
 router = APIRouter()
 
+_arrivals = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """A client at the door. `client` is its public name; `arrival` counts handshakes."""
+
+    arrival: int
+    asked: Handshake
+    client: str
+    identity: Identity
+    role: Role
+
 
 @router.websocket("/v1/documents/{document_id}/live")
 async def live(websocket: WebSocket, document_id: str) -> None:
     services: Services = websocket.app.state.services
+    arrival = next(_arrivals)
     try:
-        handshake.check_origin(websocket.headers, services.settings.allowed_origins)
-        asked = handshake.parse(websocket.query_params, websocket.headers)
-        identity = services.tokens.verify(asked.token)
-        document = await documents.opened(
-            services.database, document_id, identity.user, services.now_ms()
-        )
+        # A problem or a database that fails comes before the connection is accepted, never after.
+        newcomer = await _check(websocket, document_id, services, arrival)
         async with services.registry.room(document_id) as room:
-            await _serve(websocket, services, room, asked, identity, document.role)
-    # Both are raised before the connection is accepted, and never after.
+            room.arrive(newcomer.client, arrival)
+            try:
+                await _serve(websocket, services, room, newcomer)
+            finally:
+                room.depart(newcomer.client, arrival)
     except Problem as problem:
         await websocket.send_denial_response(problem_response(problem))
     except SQLAlchemyError as error:
         log.warning("handshake failed", document=document_id, error=type(error).__name__)
         unready = NotReady("the database does not answer", retry_after_ms=1_000)
         await websocket.send_denial_response(problem_response(unready))
+    except WebSocketDisconnect:
+        return
+
+
+async def _check(
+    websocket: WebSocket, document_id: str, services: Services, arrival: int
+) -> Newcomer:
+    """Who comes, and what they may do (H2, H3). Raises `Problem`."""
+    handshake.check_origin(websocket.headers, services.settings.allowed_origins)
+    asked = handshake.parse(websocket.query_params, websocket.headers)
+    identity = services.tokens.verify(asked.token)
+    document = await documents.opened(
+        services.database, document_id, identity.user, services.now_ms()
+    )
+    return Newcomer(arrival, asked, public_name(asked.client_id), identity, document.role)
 
 
 async def _serve(
-    websocket: WebSocket,
-    services: Services,
-    room: OpenRoom,
-    asked: Handshake,
-    identity: Identity,
-    role: Role,
+    websocket: WebSocket, services: Services, room: OpenRoom, newcomer: Newcomer
 ) -> None:
     """Settle, accept, and serve the session until it ends."""
-    client = public_name(asked.client_id)
-    arrival = room.arrive(client)
-    try:
-        last_seq, took_effect = await _settle(services, room, client, asked)
-        await websocket.accept()
-        async with _transport(websocket) as transport:
-            # No await from here to `start`: what is ordered meanwhile would be missed.
-            resumed = asked.resume
-            if resumed is not None and room.mark_at(resumed.revision) != resumed.mark:
-                resumed = None
-            session = Session(
-                transport,
-                room,
-                client,
-                identity,
-                role,
-                position=room.visible_revision if resumed is None else resumed.revision,
-                last_seq=last_seq,
-                limits=services.settings,
-                tokens=services.tokens,
-            )
-            welcome = handshake.welcome(
-                room,
-                client,
-                role,
-                services.settings,
-                resumed=resumed,
-                reset=asked.resume is not None and resumed is None,
-                took_effect=took_effect,
-            )
-            session.start(welcome, arrival)
-            await _converse(websocket, session)
-    finally:
-        room.depart(client, arrival)
+    last_seq, took_effect = await _settle(services, room, newcomer)
+    await websocket.accept()
+    async with _transport(websocket) as transport:
+        # No await from here to `start`: what is ordered meanwhile would be missed.
+        resumed = newcomer.asked.resume
+        if resumed is not None and room.mark_at(resumed.revision) != resumed.mark:
+            resumed = None
+        session = Session(
+            transport,
+            room,
+            newcomer.client,
+            newcomer.identity,
+            newcomer.role,
+            position=room.visible_revision if resumed is None else resumed.revision,
+            last_seq=last_seq,
+            limits=services.settings,
+            tokens=services.tokens,
+        )
+        welcome = handshake.welcome(
+            room,
+            newcomer.client,
+            newcomer.role,
+            services.settings,
+            resumed=resumed,
+            reset=newcomer.asked.resume is not None and resumed is None,
+            took_effect=took_effect,
+        )
+        session.start(welcome, newcomer.arrival)
+        await _converse(websocket, session)
 
 
 async def _settle(
-    services: Services, room: OpenRoom, client: str, asked: Handshake
+    services: Services, room: OpenRoom, newcomer: Newcomer
 ) -> tuple[int, bool | None]:
-    """The largest seq that the client is known to have used, and the fate of the push in flight
-    (H7, H8).
+    """The largest seq that the client is known to have used, and the fate of the push in flight,
+    None if it named none (H7, H8).
 
     Raises `NotReady` while the fate cannot be settled.
     """
+    client, asked = newcomer.client, newcomer.asked
+    if not room.is_newest(client, newcomer.arrival):
+        raise NotReady("a newer session of this client came")
     took_effect = None
     try:
         async with asyncio.timeout(services.settings.open_timeout_s):
@@ -119,10 +142,9 @@ async def _settle(
     except (Unavailable, TimeoutError, OSError) as error:
         raise NotReady(f"the push in flight cannot be settled now: {error}") from None
     last_seq = max(saved_seq, room.last_seq(client, saved_revision))
-    if asked.inflight is not None:
-        took_effect = took_effect or saved_seq == asked.inflight
-        last_seq = max(last_seq, asked.inflight)
-    return last_seq, took_effect
+    if asked.inflight is None:
+        return last_seq, None
+    return max(last_seq, asked.inflight), took_effect or saved_seq == asked.inflight
 
 
 @asynccontextmanager
@@ -151,7 +173,5 @@ async def _converse(websocket: WebSocket, session: Session) -> None:
                 session.receive(message.get("text"))
             except SessionEnd as reason:
                 session.end(reason)
-    except WebSocketDisconnect:
-        return
     finally:
         session.leave()

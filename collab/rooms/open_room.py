@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,8 +16,14 @@ if TYPE_CHECKING:
     from collab.log.contract import Feed
     from collab.log.entry import Entry, Ordered
     from collab.rooms.room import Room
-    from collab.storage.writer import Writer
+    from collab.storage.writer import Listener
     from collab.text import Text
+
+
+class Saver(Protocol):
+    """The background writer."""
+
+    def put(self, document_id: str, push: Ordered, listener: Listener) -> None: ...
 
 
 class Author(Protocol):
@@ -58,7 +63,7 @@ class OpenRoom:
         self,
         document_id: str,
         room: Room,
-        writer: Writer,
+        saver: Saver,
         *,
         max_units: int,
         on_broken: Callable[[OpenRoom], None],
@@ -68,11 +73,10 @@ class OpenRoom:
         self.feed: Feed  # set by `follow`, before anything is pushed
         self.holders = 0
         self._room = room
-        self._writer = writer
+        self._saver = saver
         self._max_units = max_units
         self._on_broken = on_broken
         self._sessions: dict[str, Session] = {}
-        self._arrivals = itertools.count()
         self._latest: dict[str, int] = {}
         self._authors: dict[tuple[str, int], Author] = {}
         self._hidden: deque[tuple[int, Text]] = deque()
@@ -117,10 +121,17 @@ class OpenRoom:
     def sessions(self) -> tuple[Session, ...]:
         return tuple(self._sessions.values())
 
-    def arrive(self, client: str) -> int:
-        """A handshake of this client begins. Returns its place among them."""
-        self._latest[client] = arrival = next(self._arrivals)
-        return arrival
+    def arrive(self, client: str, arrival: int) -> None:
+        """A handshake of this client, the `arrival`th of all that came to this server, is here."""
+        self._latest[client] = max(arrival, self._latest.get(client, arrival))
+
+    def is_newest(self, client: str, arrival: int) -> bool:
+        """Whether no handshake of this client came after this one.
+
+        Handshakes may overtake one another. One that was overtaken must not end the session of the
+        one that came later, and orders nothing.
+        """
+        return self._latest.get(client, arrival) == arrival
 
     def depart(self, client: str, arrival: int) -> None:
         """The handshake, or the session that it led to, is over."""
@@ -128,12 +139,8 @@ class OpenRoom:
             del self._latest[client]
 
     def join(self, session: Session, arrival: int) -> None:
-        """Show a session all that comes after its position.
-
-        Handshakes may overtake one another. The one that arrived last is the client's newest, and
-        an older one that ends later must not replace it.
-        """
-        if self._latest.get(session.client, arrival) != arrival:
+        """Show a session all that comes after its position."""
+        if not self.is_newest(session.client, arrival):
             session.end(_replaced())
             return
         self.replace(session.client)
@@ -191,7 +198,7 @@ class OpenRoom:
     def ordered(self, entry: Entry, mark: str) -> None:
         made = self._room.apply(entry, mark)
         self._hidden.append((made.last, made.text))
-        self._writer.put(self.document_id, made, self)
+        self._saver.put(self.document_id, made, self)
         self._tell(made)
 
     def _tell(self, made: Ordered) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
@@ -15,6 +14,7 @@ from tests.building import built
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import pytest
     from playwright.async_api import Browser, BrowserContext, Page
 
 CHROMIUM_OPTIONS = [

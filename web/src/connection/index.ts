@@ -1,0 +1,15 @@
+/**
+ * The live protocol's client, for any editor: no editor and no DOM in it.
+ *
+ * An editor's side implements {@link Replica}; a {@link Connection} keeps it in step.
+ */
+export { Connection, type ConnectionOptions } from "./connection.ts";
+export { crc32 } from "./crc32.ts";
+export type { Answer, Cancel, Environment, Socket, SocketEvents } from "./environment.ts";
+export { platform } from "./environment.ts";
+export { fitting } from "./fit.ts";
+export type { Backoff } from "./policy.ts";
+export type { Received, Rejection, Replica } from "./replica.ts";
+export type { State, Step, StopReason, Why } from "./state.ts";
+export { Denied, type TokenSource } from "./tokens.ts";
+export type { Changes, Limits, Role, Section } from "./wire.ts";

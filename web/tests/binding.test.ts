@@ -1,0 +1,342 @@
+import { history, undo } from "@codemirror/commands";
+import { ChangeSet, Text } from "@codemirror/state";
+import { expect, test } from "vitest";
+import { Binding, collaborative, HeadlessEditor, type Unsent } from "../src/binding/index.ts";
+import { type Changes, Connection, type Limits } from "../src/connection/index.ts";
+import { settled } from "./support/clock.ts";
+import { beat, fresh, LIMITS, ME, refused, resumed, saved, updates } from "./support/script.ts";
+import { type FakeSocket, World } from "./support/world.ts";
+
+class Stage {
+  readonly world = new World();
+  readonly editor = new HeadlessEditor([collaborative, history()]);
+  readonly unsent: Unsent[] = [];
+  readonly statuses: string[] = [];
+  readonly binding: Binding;
+
+  constructor() {
+    const tokens = { current: async () => "t", renewed: async () => "t" };
+    this.binding = new Binding(
+      this.editor,
+      (replica, changed) =>
+        new Connection(
+          { origin: "http://server", document: "doc", tokens, environment: this.world },
+          replica,
+          changed,
+        ),
+      {
+        status: ({ connection, saved }) =>
+          this.statuses.push(`${connection.kind}${saved ? " saved" : ""}`),
+        rejected: (unsent) => this.unsent.push(unsent),
+      },
+    );
+    this.editor.changed = () => this.binding.changed();
+    this.binding.connection.open();
+  }
+
+  get text(): string {
+    return this.editor.text;
+  }
+
+  type(from: number, insert: string, to = from): void {
+    this.editor.edit({ changes: { from, to, insert } });
+  }
+
+  say(message: object): void {
+    this.world.socket.say(message);
+  }
+
+  /** The pushes since this was last asked, as `revision/seq: changes changes`. */
+  pushes(): string[] {
+    return this.world.socket.heard().flatMap((message) => {
+      const { type, revision, seq, updates } = message as Push;
+      if (type !== "push") return [];
+      return `${revision}/${seq}: ${updates.map((changes) => JSON.stringify(changes)).join(" ")}`;
+    });
+  }
+
+  /** The connection breaks, and a new socket is there, which waits for its welcome. */
+  async broken(): Promise<FakeSocket> {
+    this.world.socket.drop();
+    return this.again();
+  }
+
+  async again(): Promise<FakeSocket> {
+    const before = this.world.sockets.length;
+    for (let i = 0; i < 600 && this.world.sockets.length === before; i++)
+      await this.world.pass(100);
+    this.world.socket.accept();
+    return this.world.socket;
+  }
+}
+
+interface Push {
+  type: string;
+  revision: number;
+  seq: number;
+  updates: Changes[];
+}
+
+async function opened(text: string, limits: Partial<Limits> = {}): Promise<Stage> {
+  const stage = new Stage();
+  await settled();
+  stage.world.socket.accept();
+  stage.say(fresh(text, 0, { limits: { ...LIMITS, ...limits } }));
+  return stage;
+}
+
+test("H4 the editor shows the text, and has nothing to send", async () => {
+  const stage = await opened("one\ntwo");
+  expect(stage.text).toBe("one\ntwo");
+  expect(stage.pushes()).toEqual([]);
+  expect(stage.statuses.at(-1)).toBe("live saved");
+});
+
+test("what was typed before the first welcome stays beside the text", async () => {
+  const stage = new Stage();
+  stage.type(0, "mine");
+  await settled();
+  stage.world.socket.accept();
+  stage.say(fresh("theirs"));
+  expect(stage.text).toBe("theirsmine");
+  expect(stage.pushes()).toEqual(['0/1: [6,[0,"mine"]]']);
+});
+
+test("P2 what is typed while a push is in flight goes into the next one", async () => {
+  const stage = await opened("");
+  stage.type(0, "a");
+  stage.type(1, "b");
+  stage.type(2, "c");
+  expect(stage.pushes()).toEqual(['0/1: [[0,"a"]]']);
+  stage.say(updates(1, [ME, 1, [[0, "a"]]]));
+  await stage.world.pass(1);
+  expect(stage.pushes()).toEqual(['1/2: [1,[0,"b"]] [2,[0,"c"]]']);
+});
+
+test("T8 concurrent updates are received one at a time, and what is unsent moves with them", async () => {
+  const stage = await opened("xy");
+  stage.type(1, "a");
+  stage.type(2, "b");
+  stage.say(updates(1, ["other", 1, [1, [1]]], ["other", 2, [1, [0, "z"]]]));
+  expect(stage.text).toBe("xzab");
+  stage.say(updates(3, [ME, 1, [2, [0, "a"]]]));
+  await stage.world.pass(1);
+  expect(stage.pushes()).toEqual(['0/1: [1,[0,"a"],1]', '3/2: [3,[0,"b"]]']);
+});
+
+test("U3 an update under this client's name that is not in flight is somebody else's", async () => {
+  const stage = await opened("");
+  stage.type(0, "a");
+  stage.say(updates(1, [ME, 9, [[0, "x"]]], ["", 0, [1]]));
+  expect(stage.text).toBe("xa");
+  expect(stage.binding.connection.inflight).toBe(true);
+});
+
+test("an own update that comes back as another one starts fresh, and nothing is lost", async () => {
+  const stage = await opened("");
+  stage.type(0, "a");
+  stage.type(1, "b");
+  stage.say(updates(1, [ME, 1, [[0, "A"]]]));
+  expect(stage.text).toBe("ab");
+  const socket = await stage.again();
+  expect(socket.asks).toEqual({ inflight: "1" });
+  stage.say(fresh("A", 1, { inflight: "ordered" }));
+  expect(stage.text).toBe("Ab");
+  expect(stage.pushes()).toEqual(['1/2: [1,[0,"b"]]']);
+});
+
+test("a view is told of a message's updates in one step", async () => {
+  const stage = await opened("");
+  const steps: number[] = [];
+  const dispatch = stage.editor.dispatch.bind(stage.editor);
+  stage.editor.dispatch = (transactions) => {
+    steps.push(transactions.length);
+    dispatch(transactions);
+  };
+  stage.say(updates(1, ["o", 1, [[0, "a"]]], ["o", 2, [1, [0, "b"]]], ["o", 3, [2, [0, "c"]]]));
+  expect(steps).toEqual([3]);
+  expect(stage.text).toBe("abc");
+});
+
+test("updates that do not fit leave the editor as it was, and the text comes anew", async () => {
+  const stage = await opened("ab");
+  stage.type(2, "!");
+  stage.say(updates(1, ["o", 1, [2, [0, "c"]]], ["o", 2, [9, [0, "d"]]]));
+  expect(stage.text).toBe("ab!");
+  await stage.again();
+  stage.say(fresh("abcd", 2, { inflight: "void" }));
+  expect(stage.text).toBe("abcd!");
+});
+
+test("H7 void: the updates are unsent again, and go out under the next seq", async () => {
+  const stage = await opened("");
+  stage.type(0, "a");
+  stage.type(1, "b");
+  stage.pushes();
+  await stage.broken();
+  stage.say(resumed(0, { inflight: "void" }));
+  expect(stage.pushes()).toEqual(['0/2: [[0,"a"]] [1,[0,"b"]]']);
+});
+
+test("H7 ordered: the updates are confirmed by what follows, and are not sent again", async () => {
+  const stage = await opened("");
+  stage.type(0, "a");
+  await stage.broken();
+  stage.type(1, "b");
+  stage.say(resumed(0, { head: 2, inflight: "ordered" }));
+  expect(stage.pushes()).toEqual([]);
+  stage.say(updates(1, ["other", 1, [[0, "x"]]], [ME, 1, [1, [0, "a"]]]));
+  expect(stage.text).toBe("xab");
+  expect(stage.pushes()).toEqual(['2/2: [2,[0,"b"]]']);
+});
+
+test("H6 a reset carries what is unsent over the difference between the texts", async () => {
+  const stage = await opened("one two three");
+  await stage.broken();
+  stage.type(8, "and ", 8);
+  stage.type(4, "2", 7);
+  stage.say(fresh("zero one two four", 9, { reset: true }));
+  expect(stage.text).toBe("zero one 2 and four");
+  expect(stage.pushes()).toEqual(['9/1: [13,[0,"and "],4] [9,[3,"2"],9]']);
+});
+
+test("H6 a reset after which the push in flight is in the text", async () => {
+  const stage = await opened("one");
+  stage.type(3, " two");
+  await stage.broken();
+  stage.type(7, " three");
+  stage.say(fresh("zero one two", 9, { reset: true, inflight: "ordered" }));
+  expect(stage.text).toBe("zero one two three");
+  expect(stage.pushes()).toEqual(['9/2: [12,[0," three"]]']);
+});
+
+test("H6 a reset after which the push in flight is not in the text", async () => {
+  const stage = await opened("one");
+  stage.type(3, " two");
+  await stage.broken();
+  stage.type(7, " three");
+  stage.say(fresh("zero one", 9, { reset: true, inflight: "void" }));
+  expect(stage.text).toBe("zero one two three");
+  expect(stage.pushes()).toEqual(['9/2: [8,[0," two"]] [12,[0," three"]]']);
+});
+
+test("H6 what is unsent is not confused by the same text typed elsewhere", async () => {
+  const stage = await opened("aa\naa\n");
+  await stage.broken();
+  stage.type(3, "mine", 5);
+  stage.say(fresh("aa\naa\naa\n", 3, { reset: true }));
+  expect(stage.text).toBe("aa\nmine\naa\n");
+});
+
+test("U6 a text that is not the server's is replaced, and what is unsent stays", async () => {
+  const stage = await opened("abc");
+  stage.type(3, "!");
+  stage.pushes();
+  stage.say(beat(0, { crc: 1 }));
+  const socket = await stage.again();
+  expect(socket.asks).toEqual({ inflight: "1" });
+  stage.say(fresh("abd", 0, { inflight: "void" }));
+  expect(stage.text).toBe("abd!");
+  expect(stage.pushes()).toEqual(['0/2: [3,[0,"!"]]']);
+});
+
+test("U6 the checksum is of the confirmed text alone", async () => {
+  const stage = await opened("a\n😀");
+  stage.type(0, "unsent ");
+  // python3 -c 'import zlib; print(zlib.crc32("a\n😀".encode("utf-16-le")))'
+  stage.say(beat(0, { crc: 944_301_837 }));
+  expect(stage.binding.status.connection.kind).toBe("live");
+});
+
+test("L1 a push keeps to the limits, and the rest goes into the next", async () => {
+  const stage = await opened("", { max_updates_per_push: 2 });
+  stage.world.socket.drop();
+  for (const [i, letter] of [..."abcde"].entries()) stage.type(i, letter);
+  await stage.again();
+  stage.say(resumed(0, { limits: { ...LIMITS, max_updates_per_push: 2 } }));
+  stage.say(updates(1, [ME, 1, [[0, "a"]]], [ME, 1, [1, [0, "b"]]]));
+  await stage.world.pass(1);
+  expect(stage.pushes()).toEqual(['0/1: [[0,"a"]] [1,[0,"b"]]', '2/2: [2,[0,"c"]] [3,[0,"d"]]']);
+});
+
+test("L2 a paste that no push takes goes out in pieces, and stays as it was pasted", async () => {
+  const stage = await opened("<>", { max_message_bytes: 400 });
+  const paste = "😀line\n".repeat(60);
+  stage.editor.edit({
+    changes: { from: 1, insert: paste },
+    selection: { anchor: 1 + paste.length },
+  });
+  expect(stage.text).toBe(`<${paste}>`);
+  expect(stage.editor.state.selection.main.anchor).toBe(1 + paste.length);
+
+  let server = Text.of(["<>"]);
+  let revision = 0;
+  while (stage.binding.connection.inflight) {
+    const [push] = stage.world.socket.heard() as Push[];
+    if (!push) throw new Error("nothing was pushed");
+    expect(JSON.stringify(push).length).toBeLessThanOrEqual(400);
+    for (const changes of push.updates) server = ChangeSet.fromJSON(changes).apply(server);
+    const own = push.updates.map((changes): [string, number, Changes] => [ME, push.seq, changes]);
+    stage.say(updates(revision + 1, ...own));
+    revision += own.length;
+    await stage.world.pass(1);
+  }
+  expect(revision).toBeGreaterThan(3);
+  expect(server.toString()).toBe(`<${paste}>`);
+  expect(stage.text).toBe(`<${paste}>`);
+});
+
+test("P5 for good: the editor is rebuilt, and the person gets the rest", async () => {
+  const stage = await opened("ab");
+  stage.type(1, "X");
+  stage.type(3, "Y");
+  stage.type(0, "", 1);
+  stage.say(updates(1, ["other", 1, [2, [0, "c"]]]));
+  stage.say(refused(1, "document_full"));
+  expect(stage.text).toBe("abc");
+  expect(stage.unsent).toEqual([
+    { code: "document_full", message: "document_full", text: "XbcY", typed: ["X", "Y"] },
+  ]);
+  expect(stage.statuses.at(-1)).toBe("live saved");
+  stage.type(3, "d");
+  await stage.world.pass(1);
+  expect(stage.pushes().at(-1)).toBe('1/2: [3,[0,"d"]]');
+});
+
+test("P5 for now: the same is pushed again, rebased, under the next seq", async () => {
+  const stage = await opened("ab");
+  stage.type(1, "X");
+  stage.say(updates(1, ["other", 1, [[0, "c"], 2]]));
+  stage.say(refused(1, "stale", { retry_after_ms: 800 }));
+  await stage.world.pass(800);
+  expect(stage.pushes()).toEqual(['0/1: [1,[0,"X"],1]', '1/2: [2,[0,"X"],1]']);
+  expect(stage.unsent).toEqual([]);
+});
+
+test("S2 saved only when the database has the last own update and nothing is unsent", async () => {
+  const stage = await opened("");
+  stage.type(0, "a");
+  stage.type(1, "b");
+  stage.say(updates(1, [ME, 1, [[0, "a"]]]));
+  await stage.world.pass(1);
+  stage.say(saved(1));
+  expect(stage.binding.status.saved).toBe(false);
+  stage.say(updates(2, [ME, 2, [1, [0, "b"]]]));
+  expect(stage.binding.status.saved).toBe(false);
+  stage.say(saved(2));
+  expect(stage.binding.status.saved).toBe(true);
+  stage.world.socket.drop();
+  expect(stage.binding.status.saved).toBe(true);
+  stage.type(2, "c");
+  expect(stage.binding.status.saved).toBe(false);
+});
+
+test("undo takes back what was typed here, and nothing that came from elsewhere", async () => {
+  const stage = await opened("");
+  stage.type(0, "mine");
+  stage.say(updates(1, [ME, 1, [[0, "mine"]]], ["other", 1, [[0, "theirs "], 4]]));
+  await stage.world.pass(1);
+  undo({ state: stage.editor.state, dispatch: (tr) => stage.editor.dispatch([tr]) });
+  expect(stage.text).toBe("theirs ");
+  expect(stage.pushes().at(-1)).toBe("2/2: [7,[4]]");
+});
