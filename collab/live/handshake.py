@@ -117,13 +117,13 @@ def welcome(
         "saved": room.saved_revision,
         "role": role.value,
         "limits": limits_json(limits),
-        "presence": [],
     }
     if took_effect is not None:
         message["inflight"] = "ordered" if took_effect else "void"
     if reset:
         message["reset"] = True
-    encoded = encode_json(message)
-    if resumed is not None:
-        return encoded
-    return b'%s,"text":%s}' % (encoded[:-1], room.visible_text_json)
+    fields = [encode_json(message)[1:-1]]
+    fields.append(b'"presence":[%s]' % b",".join(room.presenter.everybody_but(client)))
+    if resumed is None:
+        fields.append(b'"text":%s' % room.visible_text_json)
+    return b"{%s}" % b",".join(fields)

@@ -16,6 +16,7 @@ from collab.errors import CloseCode, Forbidden, RateLimited, Refusal, SessionEnd
 from collab.live import messages
 from collab.log.entry import Entry
 from collab.rooms.frames import Batch
+from collab.rooms.presence import bounded, color_of
 
 if TYPE_CHECKING:
     from collab.access.roles import Role
@@ -90,6 +91,9 @@ class Session:
         self.client = client
         self.position = position
         self.saved = room.saved_revision
+        self.presence = 0
+        self.name = identity.name
+        self.color = color_of(identity.user_id)
         self._transport = transport
         self._room = room
         self._identity = identity
@@ -121,7 +125,11 @@ class Session:
         match message:
             case messages.Push():
                 self._push(message)
-            case messages.Beat() | messages.Presence():
+            case messages.Presence():
+                limits = self._limits
+                ranges = bounded(message.ranges, limits.max_ranges, limits.max_document_units)
+                self._room.presenter.move(self, message.revision, ranges)
+            case messages.Beat():
                 pass
             case messages.Token():
                 self._renew(message.token)
@@ -201,6 +209,7 @@ class Session:
             return
         self._tell_refusal()
         self._room.fanout.catch_up(self)
+        self._room.presenter.catch_up(self)
 
     # -- Its end ------------------------------------------------------------------------------
 

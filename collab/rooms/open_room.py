@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from collab.errors import CloseCode, DocumentFull, SessionEnd, Unavailable
 from collab.log.entry import encode_json
 from collab.rooms.fanout import Fanout, Reader
+from collab.rooms.presenter import Presenter, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +37,8 @@ class Author(Protocol):
         """The push is not and will not be in the history (P5)."""
 
 
-class Session(Reader, Author, Protocol):
+class Session(Reader, Watcher, Author, Protocol):
     """A session, as its room sees it."""
-
-    @property
-    def client(self) -> str:
-        """The client's public name."""
 
     def end(self, reason: SessionEnd) -> None: ...
 
@@ -66,10 +63,14 @@ class OpenRoom:
         saver: Saver,
         *,
         max_units: int,
+        presence_hz: float,
         on_broken: Callable[[OpenRoom], None],
     ) -> None:
         self.document_id = document_id
         self.fanout = Fanout(room.history, room.revision, room.revision, room.text)
+        self.presenter = Presenter(
+            room.history, presence_hz, lambda: (self.visible_revision, len(self.visible_text))
+        )
         self.feed: Feed  # set by `follow`, before anything is pushed
         self.holders = 0
         self._room = room
@@ -149,9 +150,11 @@ class OpenRoom:
             return
         self._sessions[session.client] = session
         self.fanout.add(session)
+        self.presenter.join(session)
 
     def leave(self, session: Session) -> None:
         self.fanout.discard(session)
+        self.presenter.leave(session)
         if self._sessions.get(session.client) is session:
             del self._sessions[session.client]
 
@@ -251,6 +254,7 @@ class OpenRoom:
     def close(self, error: Exception | None = None) -> None:
         self._broken = True
         self.fanout.close()
+        self.presenter.close()
         self.feed.close(error)
 
     def beat(self) -> None:

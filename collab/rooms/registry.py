@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from collab.errors import NotReady, Problem, TooMany
+from collab.errors import CloseCode, NotFound, NotReady, Problem, SessionEnd, TooMany
 from collab.rooms.open_room import OpenRoom
 from collab.rooms.room import Room
 from collab.storage import history
@@ -38,6 +38,7 @@ class Registry:
         self._writer = writer
         self._rooms: dict[str, OpenRoom] = {}
         self._opening: dict[str, asyncio.Task[OpenRoom]] = {}
+        self._deleted: set[str] = set()  # while they were being opened
         self._idle_since: dict[str, float] = {}
 
     @asynccontextmanager
@@ -83,6 +84,7 @@ class Registry:
 
     def _opened(self, opening: asyncio.Task[OpenRoom]) -> None:
         del self._opening[opening.get_name()]
+        self._deleted.discard(opening.get_name())
         if not opening.cancelled():
             opening.exception()  # whoever waits is told; nobody may wait any more
 
@@ -94,6 +96,7 @@ class Registry:
                 Room.restore(saved),
                 self._writer,
                 max_units=self._settings.max_document_units,
+                presence_hz=self._settings.presence_hz,
                 on_broken=self._discard,
             )
 
@@ -105,10 +108,29 @@ class Registry:
             log.warning("cannot open", document=document_id, error=str(error))
             raise NotReady("the database does not answer") from error
         room.feed = feed
+        if document_id in self._deleted:  # after it was read
+            room.close()
+            raise NotFound("there is no such document")
         self._rooms[document_id] = room
         return room
 
     # -- Closing ------------------------------------------------------------------------------
+
+    def forget(self, document_id: str) -> None:
+        """The document is deleted, as the database has it: end its sessions (X2).
+
+        What was ordered and not saved is given up, since the writer finds no row for it; its
+        authors' sessions are among those that end here.
+        """
+        if document_id in self._opening:
+            self._deleted.add(document_id)
+        room = self._rooms.get(document_id)
+        if room is None:
+            return
+        self._discard(room)
+        room.close(NotFound("the document was deleted"))
+        for session in room.sessions():
+            session.end(SessionEnd(CloseCode.DELETED, "the document was deleted"))
 
     def _discard(self, room: OpenRoom) -> None:
         if self._rooms.get(room.document_id) is room:

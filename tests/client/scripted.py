@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from websockets.http11 import Request, Response
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 
 Message = dict[str, Any]
 

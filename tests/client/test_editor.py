@@ -66,7 +66,7 @@ async def editing(
     )
     async with asyncio.TaskGroup() as tasks:
         welcomed = tasks.create_task(server.welcomed(text, 1, **fields))
-        await editor.open(10)
+        await editor.open(30)
     try:
         yield editor, welcomed.result()
     finally:

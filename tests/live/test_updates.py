@@ -120,7 +120,7 @@ async def test_u4_a_session_behind_what_is_kept_is_closed_and_comes_back(tmp_pat
 
 
 async def test_u5_beats_come_busy_or_not_and_name_the_last_revision_sent(tmp_path: Path) -> None:
-    async with serving(tmp_path, heartbeat_s=0.2) as server:
+    async with serving(tmp_path, heartbeat_s=0.7) as server:
         peer = await server.join(await server.document("abc"))
         for revision in (1, 2, 3):
             beat = await peer.hear("beat")
@@ -136,7 +136,7 @@ async def test_u5_beats_come_busy_or_not_and_name_the_last_revision_sent(tmp_pat
 
 
 async def test_u5_a_silent_session_is_closed(tmp_path: Path) -> None:
-    async with serving(tmp_path, heartbeat_s=0.2) as server:
+    async with serving(tmp_path, heartbeat_s=0.7) as server:
         document_id = await server.document()
         silent, other = await server.join(document_id), await server.join(document_id)
         answering = asyncio.create_task(answer_beats(other))
@@ -154,7 +154,7 @@ async def answer_beats(peer: Peer) -> None:
 
 @pytest.mark.parametrize("text", ["", "plain", "grüße 👋\n\nzwei 😀 Zeilen"])
 async def test_u6_a_beat_bears_the_checksum_of_the_text(tmp_path: Path, text: str) -> None:
-    async with serving(tmp_path, heartbeat_s=0.2) as server:
+    async with serving(tmp_path, heartbeat_s=0.7) as server:
         peer = await server.join(await server.document(text))
         beat = await peer.hear("beat")
         assert beat["crc"] == zlib.crc32(text.encode("utf-16-le"))

@@ -42,10 +42,11 @@ class Writer:
 
 class Session:
     writable = False
+    color = "#000000"
 
     def __init__(self, client: str) -> None:
-        self.client = client
-        self.position = self.saved = 0
+        self.client = self.name = client
+        self.position = self.saved = self.presence = 0
         self.ended: list[CloseCode] = []
         self.heard: list[object] = []
 
@@ -82,7 +83,7 @@ def broken() -> list[OpenRoom]:
 def room(writer: Writer, broken: list[OpenRoom]) -> OpenRoom:
     mark = first_mark("d")
     empty = Room(Text.empty(), 0, mark, History(0, mark))
-    made = OpenRoom("d", empty, writer, max_units=100, on_broken=broken.append)
+    made = OpenRoom("d", empty, writer, max_units=100, presence_hz=10, on_broken=broken.append)
     made.feed = LocalFeed(made)
     return made
 

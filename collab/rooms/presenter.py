@@ -1,0 +1,117 @@
+"""Tells a room's sessions of one another's presence, with a budget of its own (A2, A3)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from collab.rooms.frames import Batch
+from collab.rooms.presence import News, Presence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from collab.rooms.history import History
+    from collab.rooms.presence import Ranges
+
+FLUSH_SHARE = 1 / 10
+"""The share of the processor that a room's presence takes at most."""
+
+
+class Watcher(Protocol):
+    """A session, as its room's presence sees it."""
+
+    presence: int
+    """The version of everybody's presence that it was last told."""
+
+    @property
+    def client(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def color(self) -> str: ...
+
+    @property
+    def writable(self) -> bool: ...
+
+    def write(self, batch: Batch) -> None: ...
+
+
+class Presenter:
+    """One room's presence and who is told of it.
+
+    `visible` gives the visible revision and the length of its text.
+    """
+
+    def __init__(self, history: History, hz: float, visible: Callable[[], tuple[int, int]]) -> None:
+        self._presence = Presence(history)
+        self._interval_s = 1 / hz
+        self._visible = visible
+        self._watchers: dict[Watcher, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._quiet_until = 0.0
+
+    def everybody_but(self, client: str) -> list[bytes]:
+        """The welcome's list, each peer in JSON."""
+        peers = self._presence.news(-1, *self._visible()).peers
+        return [peer for name, peer in peers.items() if name != client]
+
+    def join(self, watcher: Watcher) -> None:
+        """It was just told of everybody."""
+        self._presence.join(watcher.client, watcher.name, watcher.color)
+        watcher.presence = self._presence.version
+        self._watchers[watcher] = None
+        self._wake()
+
+    def leave(self, watcher: Watcher) -> None:
+        if watcher in self._watchers:
+            del self._watchers[watcher]
+            self._presence.leave(watcher.client)
+            self._wake()
+
+    def move(self, watcher: Watcher, revision: int, ranges: Ranges) -> None:
+        self._presence.move(watcher.client, revision, ranges)
+        self._wake()
+
+    def catch_up(self, watcher: Watcher) -> None:
+        """Tell a session what it missed while it could not be written to."""
+        self._tell((watcher,))
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wake(self) -> None:
+        if self._timer is None and self._watchers:
+            wait = max(self._quiet_until - time.perf_counter(), 0)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._flush)
+
+    def _flush(self) -> None:
+        self._timer = None
+        started = time.perf_counter()
+        self._tell(tuple(self._watchers))
+        took = time.perf_counter() - started
+        self._quiet_until = started + max(took / FLUSH_SHARE, self._interval_s)
+
+    def _tell(self, watchers: Iterable[Watcher]) -> None:
+        version = self._presence.version
+        news: dict[int, News] = {}
+        shared: dict[tuple[int, str], Batch | None] = {}
+        for watcher in watchers:
+            since = watcher.presence
+            if since >= version or not watcher.writable:
+                continue
+            if since not in news:
+                news[since] = self._presence.news(since, *self._visible())
+            own = watcher.client if watcher.client in news[since].peers else ""
+            if (since, own) not in shared:
+                message = news[since].message(besides=own)
+                shared[since, own] = None if message is None else Batch(message)
+            batch = shared[since, own]
+            watcher.presence = version
+            if batch is not None:
+                watcher.write(batch)
