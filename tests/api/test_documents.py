@@ -1,4 +1,4 @@
-"""Making documents, looking at them, and reading their text."""
+"""Making documents, looking at them, reading their text, renaming and deleting them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from collab.access.roles import Role
+from collab.storage.tables import clients, documents, members, segments, snapshots
 from tests.api.client import Api, assert_problem
 
 Serve = Callable[..., AbstractAsyncContextManager[Api]]
@@ -224,3 +226,133 @@ async def test_asking_for_another_revision_is_refused_and_not_ignored(api: Api, 
     made = await ada.document(text="abc")
     answer = await ada.get(path.format(made["id"]), revision=0)
     assert_problem(answer, 422, "invalid", "Invalid request", "there is no parameter here")
+
+
+class TestRenaming:
+    async def test_a_new_title_is_seen_by_all_in_the_list_and_by_looking(self, api: Api) -> None:
+        ada, bob = await api.user("Ada"), await api.user("Bob")
+        made = await ada.document()
+        path = f"/v1/documents/{made['id']}"
+        await bob.get(path)
+        api.clock.now_s += 60
+        answer = await ada.call("PATCH", path, json={"title": " Minutes "})
+        renamed = {**made, "title": "Minutes", "updated_at": "2027-01-15T08:01:00Z"}
+        assert (answer.status_code, answer.json()) == (200, renamed)
+        for user, role in ((ada, "owner"), (bob, "editor")):
+            seen = {**renamed, "role": role}
+            assert (await user.get(path)).json() == seen
+            assert (await user.get("/v1/documents")).json()["items"] == [seen]
+
+    async def test_it_is_found_by_its_new_title_and_no_longer_by_the_old(self, api: Api) -> None:
+        ada = await api.user()
+        made = await ada.document("Notes")
+        await ada.call("PATCH", f"/v1/documents/{made['id']}", json={"title": "STRASSE"})
+        found = {q: (await ada.get("/v1/documents", q=q)).json()["items"] for q in ("notes", "ße")}
+        assert [len(items) for items in found.values()] == [0, 1]
+
+    async def test_any_editor_may_rename(self, api: Api) -> None:
+        ada, bob = await api.user("Ada"), await api.user("Bob")
+        made = await ada.document()
+        path = f"/v1/documents/{made['id']}"
+        answer = await bob.call("PATCH", path, json={"title": "Bob's"})
+        assert (answer.status_code, answer.json()["role"]) == (200, "editor")
+        assert (await ada.get(path)).json()["title"] == "Bob's"
+
+    @pytest.mark.parametrize("role", [Role.COMMENTER, Role.VIEWER])
+    async def test_who_may_not_write_may_not_rename(self, api: Api, role: Role) -> None:
+        ada, bob = await api.user("Ada"), await api.user("Bob")
+        made = await ada.document()
+        path = f"/v1/documents/{made['id']}"
+        await bob.get(path)
+        await api.services.database.write(
+            lambda c: c.execute(
+                members.update().where(members.c.user_id == bob.id).values(role=role)
+            )
+        )
+        answer = await bob.call("PATCH", path, json={"title": "Bob's"})
+        detail = f"a {role.value} may not rename a document"
+        assert_problem(answer, 403, "forbidden", "Not allowed", detail)
+        assert (await ada.get(path)).json() == made
+
+    @pytest.mark.parametrize(
+        ("body", "pointer"),
+        [
+            ({"title": ""}, "#/title"),
+            ({"title": "a\nb"}, "#/title"),
+            ({"title": "x" * 201}, "#/title"),
+            ({"title": 7}, "#/title"),
+            ({}, "#/title"),
+            ({"title": "x", "text": "y"}, "#/text"),
+        ],
+        ids=str,
+    )
+    async def test_what_is_no_title_is_refused(
+        self, api: Api, body: dict[str, Any], pointer: str
+    ) -> None:
+        ada = await api.user()
+        made = await ada.document()
+        path = f"/v1/documents/{made['id']}"
+        answer = await ada.call("PATCH", path, json=body)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+        assert (await ada.get(path)).json() == made
+
+    async def test_a_document_that_is_not_there_is_not_found(self, api: Api) -> None:
+        ada = await api.user()
+        answer = await ada.call("PATCH", f"/v1/documents/{'a' * 26}", json={"title": "x"})
+        assert_problem(answer, 404, "not_found", "Not found", NOBODY)
+
+
+class TestDeletion:
+    """What editors see of it is in `tests/live/test_deletion.py`."""
+
+    async def test_a_deleted_document_is_gone_for_all_and_twice_is_not_found(
+        self, api: Api
+    ) -> None:
+        ada, bob = await api.user("Ada"), await api.user("Bob")
+        made, other = await ada.document(text="gone"), await ada.document("Other", text="kept")
+        path = f"/v1/documents/{made['id']}"
+        await bob.get(f"{path}/text")
+        answer = await ada.call("DELETE", path)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert (await ada.get("/v1/documents")).json()["items"] == [other]
+        assert (await bob.get("/v1/documents")).json()["items"] == []
+        for again in (
+            await ada.call("DELETE", path),
+            await ada.call("PATCH", path, json={"title": "x"}),
+            await ada.get(path),
+            await bob.get(f"{path}/text"),
+        ):
+            assert_problem(again, 404, "not_found", "Not found", NOBODY)
+        text = await ada.get(f"/v1/documents/{other['id']}/text")
+        assert text.text == "kept"
+
+    async def test_nothing_of_it_stays_in_the_database(self, api: Api) -> None:
+        ada = await api.user()
+        made = await ada.document(text="gone")
+        await ada.call("DELETE", f"/v1/documents/{made['id']}")
+        async with api.services.database.read() as connection:
+            for table in (documents, segments, snapshots, clients, members):
+                assert (await connection.execute(table.select())).all() == []
+
+    async def test_the_owner_alone_may(self, api: Api) -> None:
+        ada, bob = await api.user("Ada"), await api.user("Bob")
+        made = await ada.document()
+        path = f"/v1/documents/{made['id']}"
+        answer = await bob.call("DELETE", path)
+        detail = "only its owner may delete a document"
+        assert_problem(answer, 403, "forbidden", "Not allowed", detail)
+        assert (await ada.get(path)).json() == made
+
+    async def test_of_two_at_once_one_deletes(self, api: Api) -> None:
+        ada = await api.user()
+        path = f"/v1/documents/{(await ada.document())['id']}"
+        answers = await asyncio.gather(*(ada.call("DELETE", path) for _ in range(5)))
+        assert sorted(answer.status_code for answer in answers) == [204, 404, 404, 404, 404]
+
+    async def test_a_parameter_is_refused_and_not_ignored(self, api: Api) -> None:
+        """Whoever asks for `?dry_run=1` does not lose the document."""
+        ada = await api.user()
+        path = f"/v1/documents/{(await ada.document())['id']}"
+        answer = await ada.call("DELETE", path, params={"dry_run": 1})
+        assert answer.status_code == 422
+        assert (await ada.get(path)).status_code == 200

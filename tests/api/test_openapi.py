@@ -18,6 +18,8 @@ DOCUMENTED = {
     ("post", "/v1/documents"): {201, 400, 401, 413, 422, 503},
     ("get", "/v1/documents"): {200, 400, 401, 422, 503},
     ("get", "/v1/documents/{document_id}"): {200, 401, 404, 422, 503},
+    ("patch", "/v1/documents/{document_id}"): {200, 400, 401, 403, 404, 413, 422, 503},
+    ("delete", "/v1/documents/{document_id}"): {204, 401, 403, 404, 422, 503},
     ("get", "/v1/documents/{document_id}/text"): {200, 401, 404, 422, 429, 503},
 }
 
@@ -44,7 +46,7 @@ async def test_every_failure_is_a_problem_document(api: Api) -> None:
                 assert content[1]["schema"]["title"] == "ProblemDocument"
 
 
-@pytest.mark.parametrize("name", ["NewGuest", "NewDocument"])
+@pytest.mark.parametrize("name", ["NewGuest", "NewDocument", "Renaming"])
 async def test_a_request_may_hold_no_other_field(api: Api, name: str) -> None:
     schema = (await api.http.get("/v1/openapi.json")).json()
     assert schema["components"]["schemas"][name]["additionalProperties"] is False

@@ -17,7 +17,7 @@ def database(data_dir: Path) -> sqlite3.Connection:
 
 async def test_an_update_is_shown_only_when_it_is_committed(tmp_path: Path) -> None:
     """P3, promise 2: another program holds the database. Nothing is shown, and beats go on."""
-    async with serving(tmp_path, heartbeat_s=1) as server:
+    async with serving(tmp_path, heartbeat_s=1.5) as server:
         document_id = await server.document()
         typist, reader = await server.join(document_id), await server.join(document_id, "Bob")
         other = database(tmp_path)
@@ -25,7 +25,7 @@ async def test_an_update_is_shown_only_when_it_is_committed(tmp_path: Path) -> N
         await typist.push([[0, "held"]])
         for _ in range(3):
             for peer in (typist, reader):
-                message = await peer.next()
+                message = await peer.hear("beat", "updates", "saved")
                 assert (message["type"], message["revision"]) == ("beat", 0)
                 await peer.send({"type": "beat"})
         assert await server.text(document_id) == ""
