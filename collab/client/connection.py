@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 from urllib.parse import urlencode
 
 from websockets.asyncio import client as websocket
@@ -66,8 +66,8 @@ class Moved:
 class Connection:
     """Keeps one replica in step with its document.
 
-    `seen` is called with each change that others bring to the visible text, `rejected` when a push
-    is refused for good; both before anyone who waits for `moved` goes on.
+    `seen` is called with each change of the visible text that is no edit, `rejected` when a push is
+    refused for good; both before anyone who waits for `moved` goes on.
     """
 
     def __init__(
@@ -179,8 +179,8 @@ class Connection:
             raise Astray("the first message is no welcome")
         if welcome.protocol != wire.PROTOCOL:
             raise SessionEnd(CloseCode.PROTOCOL, f"the server speaks version {welcome.protocol}")
-        for change in self.replica.welcome(welcome):
-            self._seen(change)
+        self.replica.welcome(welcome)
+        self._show()
         self.limits, self.role, self.trouble = welcome.limits, welcome.role, None
         self._hold_s = 0.0
         self.nudge()
@@ -207,8 +207,10 @@ class Connection:
         match message:
             case wire.Updates():
                 was_in_flight = self.replica.in_flight
-                for change in self.replica.receive(message):
-                    self._seen(change)
+                try:
+                    self.replica.receive(message)
+                finally:
+                    self._show()
                 if was_in_flight is not None and self.replica.in_flight is None:
                     self._backoff.reset()
                     self.nudge()
@@ -227,10 +229,17 @@ class Connection:
                 pass
             case wire.Welcome():
                 raise Astray("a second welcome")
+            case _:
+                assert_never(message)
+
+    def _show(self) -> None:
+        for change in self.replica.seen():
+            self._seen(change)
 
     def _refused(self, message: Refused) -> None:
         lost = self.replica.refused(message)
         if lost is not None:
+            self._show()
             self._rejected(lost)
             return
         wait_ms = message.retry_after_ms

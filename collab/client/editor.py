@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from collab.client.backoff import Backoff
 from collab.client.connection import Connection
-from collab.client.replica import combined
+from collab.client.follower import Follower
 from collab.errors import CollabError, DocumentFull, Forbidden, Unavailable
 from collab.text import Change
 
@@ -39,7 +39,7 @@ class Editor:
             url, token, backoff, seen=self._on_seen, rejected=self._on_rejected
         )
         self._replica = self._connection.replica
-        self._followers: list[_Follower] = []
+        self._followers: list[Follower] = []
         self._last_rejected: Rejected | None = None
         self._unheard: Rejected | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -136,7 +136,7 @@ class Editor:
         await self.confirmed(timeout_s)
         own = self._replica.own_revision
         left_s = deadline_s - asyncio.get_running_loop().time()
-        await self._until(lambda: self._replica.saved_revision >= own, left_s)
+        await self._until(lambda: self._has_saved(own), left_s)
 
     async def at(self, revision: int, timeout_s: float = 30.0) -> None:
         """Wait until `revision` is here. Raises TimeoutError, a Problem or a SessionEnd."""
@@ -149,12 +149,12 @@ class Editor:
         was typed here in the meantime is in the change, and several changes since the last step are
         one. Ends only by raising what ended the connection for good.
         """
-        follower = _Follower()
+        follower = Follower(self.text)
         self._followers.append(follower)
         try:
             while True:
                 await self._until(lambda: follower.has_news, None)
-                yield follower.take()
+                yield follower.take(self.text)
         finally:
             self._followers.remove(follower)
 
@@ -187,6 +187,10 @@ class Editor:
             said = f"; the connection is down: {trouble!r}" if trouble is not None else ""
             raise TimeoutError(f"waited {timeout_s} s{said}") from trouble
 
+    def _has_saved(self, revision: int) -> bool:
+        """Whether `revision`, one of its own, is saved; a reset may have left it behind (H6)."""
+        return self._replica.saved_revision >= min(revision, self._replica.own_revision)
+
     def _raise_ended(self) -> None:
         if self._keeper is None or self._keeper.cancelled():
             raise CollabError("this editor is closed")
@@ -205,25 +209,6 @@ class Editor:
 
     def _on_rejected(self, lost: Rejected) -> None:
         self._last_rejected = self._unheard = lost
-        whole = combined(lost.changes)
-        if whole is not None and self._followers:
-            self._on_seen(whole.invert(lost.confirmed))
-
-
-class _Follower:
-    """What happened to the text since the last look: one change, however much it was."""
-
-    def __init__(self) -> None:
-        self.has_news = False
-        self._since: Change | None = None
-
-    def add(self, change: Change) -> None:
-        self._since = change if self._since is None else self._since.compose(change)
-
-    def take(self) -> Change:
-        assert self._since is not None
-        since, self._since, self.has_news = self._since, None, False
-        return since
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """One editor's copy of a document: a state machine, without clock or socket.
 
-Messages go in, pushes and changes of the visible text come out. Its law: `text` is `confirmed` with
-the `unconfirmed` changes applied, and once those are ordered it is the server's text.
+Edits and messages go in; what to push comes out, and what happened to the visible text. Its law:
+`text` is `confirmed` with the `unconfirmed` changes applied; once those are ordered it is the
+server's text.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from collab.errors import InvalidChange, RateLimited, Stale, Unavailable
 from collab.text import Change, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from collab.client.wire import Beat, Limits, Refused, Updates, Welcome
 
 ENVELOPE_BYTES = 128
@@ -64,6 +63,7 @@ class Replica:
         self._updates_now = MAX_UPDATES
         """How many updates to try in a push: less after a stale one, for a rebase costs by both."""
         self._may_resume = False
+        self._seen: list[Change] = []
 
     @property
     def ordered(self) -> int:
@@ -109,6 +109,11 @@ class Replica:
         self.in_flight = InFlight(self._last_seq, len(updates))
         return Push(self.revision, self._last_seq, updates)
 
+    def seen(self) -> list[Change]:
+        """What happened to the visible text, but for edits, since this was last asked."""
+        seen, self._seen = self._seen, []
+        return seen
+
     # -- what the server says -----------------------------------------------------------------
 
     def handshake(self) -> dict[str, str]:
@@ -124,18 +129,15 @@ class Replica:
         """The confirmed text is not the server's: the next session starts afresh (U6)."""
         self._may_resume = False
 
-    def welcome(self, welcome: Welcome) -> list[Change]:
-        """A session began. Returns the changes of the visible text that come with it.
-
-        Raises Astray for a welcome that this copy did not ask for.
-        """
+    def welcome(self, welcome: Welcome) -> None:
+        """A session began. Raises Astray for a welcome that this copy did not ask for."""
         self.name = welcome.client
         settled = self._settle(welcome)
         if welcome.text is None:
             if (welcome.revision, welcome.mark) != (self.revision, self.mark):
                 raise Astray(f"resumed at {welcome.revision} instead of {self.revision}")
             self.saved_revision = max(self.saved_revision, welcome.saved)
-            return []
+            return
         # What was ordered is in the new text: the rest is carried over the difference (H6).
         base = self.confirmed
         for change in self.unconfirmed[:settled]:
@@ -146,36 +148,34 @@ class Replica:
             self.own_revision = welcome.revision
         self.confirmed = base
         change = difference(str(base), welcome.text)
-        seen = [] if change.is_empty else [self._take(change)]
+        if not change.is_empty:
+            self._take(change)
         self.revision, self.mark = welcome.revision, welcome.mark
         self.saved_revision = welcome.saved
         self.own_revision = min(self.own_revision, welcome.revision)
         self._may_resume = True
-        return seen
 
-    def receive(self, message: Updates) -> list[Change]:
-        """Take ordered updates, one at a time (T8). Returns the changes of the visible text.
+    def receive(self, message: Updates) -> None:
+        """Take ordered updates, one at a time (T8).
 
         One's own are the acknowledgement of the push in flight (P3) and change nothing visible.
         Raises Astray where they do not follow what is here.
         """
         if message.revision != self.revision + 1:
             raise Astray(f"expected update {self.revision + 1}, got {message.revision}")
-        seen: list[Change] = []
         for client, seq, json in message.updates:
             try:
                 change = Change.from_json(json)
                 if self._is_own(client, seq):
                     self._confirm(change)
                 else:
-                    seen.append(self._take(change))
+                    self._take(change)
             except InvalidChange as error:
                 raise Astray(f"update {self.revision + 1} does not fit: {error}") from error
             self.revision += 1
             if client == self.name:
                 self.own_revision = self.revision
         self.mark = message.mark
-        return seen
 
     def refused(self, message: Refused) -> Rejected | None:
         """The push in flight was refused (P5).
@@ -200,6 +200,7 @@ class Replica:
             last=self.typed,
         )
         self._forget(len(self.unconfirmed))
+        self._seen.append(difference(str(self.text), str(self.confirmed)))
         self.text = self.confirmed
         return lost
 
@@ -247,24 +248,13 @@ class Replica:
         del self.unconfirmed[:count]
         self._extra_pieces = max(0, self._extra_pieces - count)
 
-    def _take(self, change: Change) -> Change:
-        """Somebody else's change of the confirmed text; returns what it does to the visible one."""
+    def _take(self, change: Change) -> None:
+        """Somebody else changed the confirmed text: carry the unconfirmed over it, it over them."""
         self.confirmed = change.apply(self.confirmed)
-        if not self.unconfirmed:
-            self.text = self.confirmed
-            return change
         rest: list[Change] = []
         for mine in self.unconfirmed:
             rest.append(mine.map(change))
             change = change.map(mine, before=True)
         self.unconfirmed = rest
-        self.text = change.apply(self.text)
-        return change
-
-
-def combined(changes: Iterable[Change]) -> Change | None:
-    """Several changes, one after the other, as one; None of nothing."""
-    whole: Change | None = None
-    for change in changes:
-        whole = change if whole is None else whole.compose(change)
-    return whole
+        self.text = change.apply(self.text) if rest else self.confirmed
+        self._seen.append(change)
