@@ -47,7 +47,8 @@ $(UV):
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install -q --disable-pip-version-check uv
 
-$(VENV)/.run: requirements/run.txt pyproject.toml | $(UV)
+# The package includes the built page, also where it is installed in place.
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(UV) web/dist/index.html
 	$(UV) pip install -q --python $(PYTHON) --require-hashes -r requirements/run.txt
 	$(UV) pip install -q --python $(PYTHON) --no-build-isolation --no-deps -e .
 	touch $@
