@@ -10,6 +10,7 @@ from fastapi import FastAPI
 import collab
 from collab.api import auth, documents, health, problems, static
 from collab.api.body_limit import BodyLimit
+from collab.api.compression import Compression
 from collab.api.services import running
 from collab.live import endpoint as live
 from collab.settings import Settings
@@ -36,6 +37,7 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Compression)
     problems.install(app)
     for router in (health.router, auth.router, documents.router, live.router):
         app.include_router(router)

@@ -1,6 +1,7 @@
-"""Documents: make, list, look, read."""
+"""Documents: make, list, look, rename, delete, read."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -8,13 +9,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from collab.access.roles import Role
+from collab.access.roles import Right, Role
 from collab.api.deps import CurrentUser, OpenDocument, Services
 from collab.api.fields import one_line, whole_text
 from collab.api.problems import documented
 from collab.errors import (
     BadRequest,
     BodyTooLarge,
+    Denied,
     NotFound,
     NotReady,
     TooMany,
@@ -34,6 +36,12 @@ class NewDocument(BaseModel):
 
     title: str
     text: str = ""
+
+
+class Renaming(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    title: str
 
 
 class Owner(BaseModel):
@@ -117,6 +125,38 @@ async def _no_query(request: Request) -> None:
 async def look(document: OpenDocument, services: Services) -> Document:
     """One document. Looking at it puts it on the caller's list."""
     return _shown(document, services.registry)
+
+
+@router.patch(
+    "/{document_id}",
+    responses=documented(
+        BadRequest, Unauthorized, Denied, NotFound, BodyTooLarge, Unprocessable, NotReady
+    ),
+    dependencies=[Depends(_no_query)],
+)
+async def rename(body: Renaming, document: OpenDocument, services: Services) -> Document:
+    """Give it another title: whoever may write may do so."""
+    if not document.role.may(Right.WRITE):
+        raise Denied(f"a {document.role.value} may not rename a document")
+    title, at = one_line(body.title, "/title", services.settings.max_title_units), services.now_ms()
+    await services.database.write(
+        lambda connection: documents.rename(connection, document.id, title, at)
+    )
+    return _shown(replace(document, title=title, updated_at=at), services.registry)
+
+
+@router.delete(
+    "/{document_id}",
+    status_code=204,
+    responses=documented(Unauthorized, Denied, NotFound, Unprocessable, NotReady),
+    dependencies=[Depends(_no_query)],
+)
+async def delete(document: OpenDocument, services: Services) -> None:
+    """Delete it for everybody and for good: its owner alone may. Its editors' sessions end."""
+    if not document.role.may(Right.MANAGE):
+        raise Denied("only its owner may delete a document")
+    await services.database.write(lambda connection: documents.delete(connection, document.id))
+    services.registry.forget(document.id)
 
 
 @router.get(

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, select, update
 
 from collab.access.roles import Role
 from collab.errors import NotFound
@@ -114,6 +114,27 @@ def put_on_list(connection: Connection, document_id: str, user: User, at: int) -
         role=Role.EDITOR,
         created_at=at,
     )
+
+
+def rename(connection: Connection, document_id: str, title: str, at: int) -> None:
+    """Raises `NotFound`."""
+    renamed = connection.execute(
+        update(documents)
+        .where(documents.c.id == document_id)
+        .values(title=title, title_key=fold(title), updated_at=at)
+    )
+    if renamed.rowcount != 1:
+        raise _not_found()
+
+
+def delete(connection: Connection, document_id: str) -> None:
+    """Remove a document, and with it all that refers to it. Raises `NotFound`.
+
+    A writer that still holds pushes of it finds no row to move, and tells their authors.
+    """
+    deleted = connection.execute(documents.delete().where(documents.c.id == document_id))
+    if deleted.rowcount != 1:
+        raise _not_found()
 
 
 async def _find(database: Database, document_id: str, user: User) -> Document | None:
