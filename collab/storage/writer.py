@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,7 +25,7 @@ from collab.storage.tables import clients, documents, segments, snapshots
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Executable
 
     from collab.log.entry import Ordered
     from collab.storage.database import Database
@@ -146,64 +146,88 @@ def save(connection: Connection, batches: Mapping[str, Sequence[Ordered]]) -> se
 def _move_saved(connection: Connection, document_id: str, pushes: Sequence[Ordered]) -> bool:
     first, last = pushes[0], pushes[-1]
     moved = connection.execute(
-        update(documents)
-        .where(
-            documents.c.id == document_id,
-            documents.c.saved_revision == first.first - 1,
-            documents.c.saved_mark == first.before,
-        )
-        .values(
-            saved_revision=last.last,
-            saved_mark=last.mark,
-            length=len(last.text),
-            updated_at=last.at,
-        )
+        _MOVE_SAVED,
+        {
+            "document": document_id,
+            "before_revision": first.first - 1,
+            "before_mark": first.before,
+            "revision": last.last,
+            "mark": last.mark,
+            "units": len(last.text),
+            "at": last.at,
+        },
     )
     return moved.rowcount == 1
 
 
 def _is_saved(connection: Connection, document_id: str, last: Ordered) -> bool:
     """Whether an earlier try was committed although its answer was lost."""
-    saved = connection.execute(
-        select(documents.c.saved_revision, documents.c.saved_mark).where(
-            documents.c.id == document_id
-        )
-    ).one_or_none()
+    saved = connection.execute(_SAVED, {"document": document_id}).one_or_none()
     return saved is not None and tuple(saved) == (last.last, last.mark)
 
 
 def _insert(connection: Connection, document_id: str, pushes: Sequence[Ordered]) -> None:
-    first, last = pushes[0], pushes[-1]
     connection.execute(
-        segments.insert().values(
-            document_id=document_id,
-            first_revision=first.first,
-            last_revision=last.last,
-            pushes=encode_pushes(pushes),
-        )
+        _ADD_SEGMENT,
+        {
+            "document_id": document_id,
+            "first_revision": pushes[0].first,
+            "last_revision": pushes[-1].last,
+            "pushes": encode_pushes(pushes),
+        },
     )
     took_effect = {push.client: push for push in pushes if push.void is None}
-    for client, push in took_effect.items():
-        _remember_seq(connection, document_id, client, push)
+    if took_effect:
+        remember = _REMEMBER_SEQ[connection.dialect.name]
+        for client, push in took_effect.items():
+            row = {"document_id": document_id, "client": client, "seq": push.seq, "at": push.at}
+            connection.execute(remember, row)
     for push in pushes:
         if push.last // SNAPSHOT_EVERY > (push.first - 1) // SNAPSHOT_EVERY:
             connection.execute(
-                snapshots.insert().values(
-                    document_id=document_id,
-                    revision=push.last,
-                    mark=push.mark,
-                    text=encode_text(push.text),
-                )
+                _ADD_SNAPSHOT,
+                {
+                    "document_id": document_id,
+                    "revision": push.last,
+                    "mark": push.mark,
+                    "text": encode_text(push.text),
+                },
             )
 
 
-def _remember_seq(connection: Connection, document_id: str, client: str, push: Ordered) -> None:
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(clients)
-    connection.execute(
-        insert.values(
-            document_id=document_id, client=client, seq=push.seq, at=push.at
-        ).on_conflict_do_update(
-            index_elements=[clients.c.document_id, clients.c.client],
-            set_={"seq": insert.excluded.seq, "at": insert.excluded.at},
-        )
+# -- The statements, built once: to build them takes longer than to run them ----------------------
+
+_MOVE_SAVED = (
+    update(documents)
+    .where(
+        documents.c.id == bindparam("document"),
+        documents.c.saved_revision == bindparam("before_revision"),
+        documents.c.saved_mark == bindparam("before_mark"),
     )
+    .values(
+        saved_revision=bindparam("revision"),
+        saved_mark=bindparam("mark"),
+        length=bindparam("units"),
+        updated_at=bindparam("at"),
+    )
+)
+
+_SAVED = select(documents.c.saved_revision, documents.c.saved_mark).where(
+    documents.c.id == bindparam("document")
+)
+
+_ADD_SEGMENT = segments.insert()
+_ADD_SNAPSHOT = snapshots.insert()
+
+
+def _remembering(insert: sqlite.Insert | postgresql.Insert) -> Executable:
+    return insert.on_conflict_do_update(
+        index_elements=[clients.c.document_id, clients.c.client],
+        set_={"seq": insert.excluded.seq, "at": insert.excluded.at},
+    )
+
+
+_REMEMBER_SEQ = {
+    "sqlite": _remembering(sqlite.insert(clients)),
+    "postgresql": _remembering(postgresql.insert(clients)),
+}
