@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.peer import Peer
 from tests.serving import Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+
+@pytest.fixture
+async def peers_are_closed() -> AsyncIterator[None]:
+    """No test leaves a connection open to the next."""
+    yield
+    await Peer.close_all()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import secrets
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,7 +20,11 @@ Message = dict[str, Any]
 class Peer:
     """One connection. `hear` waits for a message of a type and sets others but beats aside."""
 
+    made: ClassVar[list[Peer]] = []
+    """Every one since the last `close_all`."""
+
     def __init__(self, connection: ClientConnection, client_id: str) -> None:
+        self.made.append(self)
         self.connection = connection
         self.client_id = client_id
         self.welcome: Message = {}
@@ -115,6 +119,15 @@ class Peer:
         except ConnectionClosed:
             assert self.connection.close_code is not None
             return self.connection.close_code
+
+    @classmethod
+    async def close_all(cls) -> None:
+        """Leave no connection behind, whoever was to close it."""
+        while cls.made:
+            connection = cls.made.pop().connection
+            connection.transport.abort()
+            async with asyncio.timeout(PATIENCE_S):
+                await connection.wait_closed()
 
     async def leave(self) -> None:
         await self.connection.close()
