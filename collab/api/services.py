@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from collab.access.tokens import Tokens
 from collab.log.local import LocalLog
 from collab.rooms.registry import Registry
 from collab.storage.database import Database
+from collab.storage.history import forget_clients
 from collab.storage.migrations import migrate
 from collab.storage.writer import Writer
 
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from collab.settings import Settings
+
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,23 @@ class Services:
 
     def now_ms(self) -> int:
         return int(self.clock() * 1000)
+
+
+CLIENTS_KEPT_MS = 30 * 24 * 3600 * 1000
+"""How long the fate of a client's last push can be told (H7)."""
+
+HOUSEKEEPING_S = 6 * 3600
+
+
+async def keep_house(services: Services) -> None:
+    """What has to be done now and then."""
+    while True:
+        before = services.now_ms() - CLIENTS_KEPT_MS
+        try:
+            await services.database.write(partial(forget_clients, before=before))
+        except SQLAlchemyError as error:
+            log.warning("housekeeping failed", error=type(error).__name__)
+        await asyncio.sleep(HOUSEKEEPING_S)
 
 
 @asynccontextmanager
@@ -55,4 +80,7 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
         beating = tasks.create_task(registry.run(), name="registry")
         stack.push_async_callback(registry.close)
         stack.callback(beating.cancel)
-        yield Services(settings, database, tokens, registry, clock)
+        services = Services(settings, database, tokens, registry, clock)
+        housekeeping = tasks.create_task(keep_house(services), name="housekeeping")
+        stack.callback(housekeeping.cancel)
+        yield services

@@ -55,12 +55,14 @@ async def live(websocket: WebSocket, document_id: str) -> None:
     try:
         # A problem or a database that fails comes before the connection is accepted, never after.
         newcomer = await _check(websocket, document_id, services, arrival)
-        async with services.registry.room(document_id) as room:
-            room.arrive(newcomer.client, arrival)
-            try:
-                await _serve(websocket, services, room, newcomer)
-            finally:
-                room.depart(newcomer.client, arrival)
+        registry = services.registry
+        with registry.place():
+            async with registry.room(document_id) as room:
+                room.arrive(newcomer.client, arrival)
+                try:
+                    await _serve(websocket, services, room, newcomer)
+                finally:
+                    room.depart(newcomer.client, arrival)
     except Problem as problem:
         await websocket.send_denial_response(problem_response(problem))
     except SQLAlchemyError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,7 +16,7 @@ from collab.rooms.room import Room
 from collab.storage import history
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from collab.log.contract import Log
     from collab.settings import Settings
@@ -36,6 +36,7 @@ class Registry:
         self._database = database
         self._log = log
         self._writer = writer
+        self.sessions = 0
         self._rooms: dict[str, OpenRoom] = {}
         self._opening: dict[str, asyncio.Task[OpenRoom]] = {}
         self._deleted: set[str] = set()  # while they were being opened
@@ -55,6 +56,17 @@ class Registry:
             yield room
         finally:
             room.holders -= 1
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for one more session on this server. Raises `TooMany` when there is none."""
+        if self.sessions >= self._settings.max_sessions:
+            raise TooMany("this server has as many editors as it may", retry_after_ms=5_000)
+        self.sessions += 1
+        try:
+            yield
+        finally:
+            self.sessions -= 1
 
     def peek(self, document_id: str) -> OpenRoom | None:
         """The document's room if it is open."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 
 from collab.errors import NotFound, Refusal
 from collab.log.entry import Entry, Ordered, encode_json, first_mark, next_mark
@@ -175,6 +175,11 @@ async def last_seq(database: Database, document_id: str, client: str) -> int:
 _LAST_SEQ = select(clients.c.seq).where(
     clients.c.document_id == bindparam("document_id"), clients.c.client == bindparam("client")
 )
+
+
+def forget_clients(connection: Connection, before: int) -> None:
+    """Forget the seqs of clients that pushed nothing since a time, in ms since 1970."""
+    connection.execute(delete(clients).where(clients.c.at < before))
 
 
 class FirstSegment(NamedTuple):

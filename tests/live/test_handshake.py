@@ -321,3 +321,15 @@ async def test_the_protocol_is_spoken_under_any_asgi_server(tmp_path: Path) -> N
         await typist.send({"type": "nonsense"})
         assert await typist.closed() == 4400
         await reader.leave()
+
+
+async def test_h2_a_server_that_is_full_answers_429(tmp_path: Path) -> None:
+    async with serving(tmp_path, max_sessions=1) as server:
+        document_id = await server.document()
+        peer = await server.join(document_id)
+        status, problem = await server.refusal(document_id)
+        assert (status, problem["code"]) == (429, "rate_limited")
+        assert problem["retry_after_ms"] > 0
+        await peer.push([[0, "x"]])
+        await peer.hear("updates")
+        await peer.leave()

@@ -275,3 +275,12 @@ async def test_commits_reach_the_disk(bench: Bench) -> None:
         )
     )
     assert pragmas == (2, "wal", 1)
+
+
+async def test_the_seqs_of_clients_are_forgotten_in_the_end(bench: Bench) -> None:
+    document = await bench.document("d")
+    await bench.save(document, "x")
+    await bench.database.write(lambda connection: history.forget_clients(connection, 1_001))
+    assert await history.last_seq(bench.database, "d", "ada") == 1
+    await bench.database.write(lambda connection: history.forget_clients(connection, 1_002))
+    assert await history.last_seq(bench.database, "d", "ada") == -1
