@@ -11,7 +11,7 @@
     │   └── Unavailable        the operator: ordering or storage is down; later
     ├── Problem            a request or a handshake that is refused
     │   ├── BadRequest, Unauthorized, Denied, NotFound, Conflict, BodyTooLarge, TextTooLong,
-    │   └── PreconditionRequired, Unprocessable, TooMany, NotReady
+    │   └── PreconditionRequired, Unprocessable, TooMany, NotReady (Damaged: the operator)
     ├── SessionEnd         a session that ends, with its close code (L3)
     └── Misconfigured      the operator: the server does not start
 
@@ -128,6 +128,10 @@ class TooMany(Problem):
 
 class NotReady(Problem):
     code, status, title = "unavailable", 503, "Not available now"
+
+
+class Damaged(NotReady):
+    """The operator: a document's history in the database does not fit together."""
 
 
 # -- An ended session ---------------------------------------------------------------------------

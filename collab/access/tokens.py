@@ -80,9 +80,12 @@ class Tokens:
         if len(token) > MAX_TOKEN_CHARS or not token.isascii():
             raise _not_valid()
         identity = _identity(self._claims(token))
-        if identity.expires_at + LEEWAY_S <= self._clock():
+        if self.expired(identity):
             raise Unauthorized("the token has expired")
         return identity
+
+    def expired(self, identity: Identity) -> bool:
+        return identity.expires_at + LEEWAY_S <= self._clock()
 
     def _claims(self, token: str) -> dict[str, Any]:
         """The claims of a token that is signed as it must be, for us and by us."""

@@ -66,7 +66,7 @@ async def live(websocket: WebSocket, document_id: str) -> None:
     except Problem as problem:
         await websocket.send_denial_response(problem_response(problem))
     except SQLAlchemyError as error:
-        log.warning("handshake failed", document=document_id, error=type(error).__name__)
+        log.warning("handshake failed", error=type(error).__name__)
         unready = NotReady("the database does not answer", retry_after_ms=1_000)
         await websocket.send_denial_response(problem_response(unready))
     except WebSocketDisconnect:

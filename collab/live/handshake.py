@@ -86,8 +86,15 @@ def check_origin(headers: Headers, allowed: Collection[str]) -> None:
     origin = headers.get("origin")
     if origin is None or origin in allowed or "*" in allowed:
         return
-    if urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+    if not origin.isascii() or _authority(origin) != headers.get("host", "").lower():
         raise Denied("this origin is not allowed")
+
+
+def _authority(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
 
 
 def welcome(

@@ -60,8 +60,9 @@ def decode(data: str) -> Message:
     """Raises `SessionEnd` with 4400 for what is no message of the protocol."""
     try:
         return _decoder.decode(data)
-    except _NOT_JSON as error:
-        raise SessionEnd(CloseCode.PROTOCOL, f"not a message of this protocol: {error}") from None
+    except _NOT_JSON:
+        # What is wrong with it would quote the message, and with it somebody's text.
+        raise SessionEnd(CloseCode.PROTOCOL, "not a message of this protocol") from None
 
 
 def parse_updates(updates: Sequence[Raw], limits: Limits) -> tuple[Change, ...]:

@@ -216,7 +216,7 @@ class Session:
     def check(self, now: float) -> None:
         if now - self._heard_at > 2 * self._limits.heartbeat_s:
             self.end(SessionEnd(CloseCode.SILENT, "nothing was heard for two heartbeats"))
-        elif self._identity.expires_at <= time.time():
+        elif self._tokens.expired(self._identity):
             self.end(SessionEnd(CloseCode.TOKEN_EXPIRED, "the token has expired"))
 
     def fell_behind(self) -> None:

@@ -68,6 +68,12 @@ class FramedProtocol(WebSocketsSansIOProtocol):
         if self.on_drain is not None:
             self.on_drain()
 
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # a client that does not read gets no pong either
+
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
         # A refused handshake is complete; uvicorn would log it as an error of the application.

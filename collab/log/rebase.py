@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from collab.errors import Stale
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,15 +18,14 @@ if TYPE_CHECKING:
 MAX_BASE_DISTANCE = 10_000
 """How many revisions a push's base may lie behind the revision that the push follows."""
 
-MAX_REBASE_COST = 50_000
-"""What a rebase may cost: the weight of the push's updates times that of the concurrent ones."""
+MAX_REBASE_COST = 250_000
+"""How many sections a rebase may meet: of both changes, at each mapping of one over the other.
 
-SECTIONS_PER_WEIGHT = 8
+Sections and not updates, since they are what takes time, and since a change may come to have more
+of them while it is mapped: a deletion over insertions inside it does.
+"""
 
-
-def weight(update: Change) -> int:
-    """What mapping over an update costs: 1 for a splice, and 1 more for every 8 sections."""
-    return 1 + len(update.sections) // SECTIONS_PER_WEIGHT
+SPLICE_SECTIONS = 3
 
 
 def rebase(updates: Sequence[Change], concurrent: Sequence[Change]) -> tuple[Change, ...]:
@@ -33,20 +34,29 @@ def rebase(updates: Sequence[Change], concurrent: Sequence[Change]) -> tuple[Cha
     Both apply to the push's base; the result applies after `concurrent`. It goes one update at a
     time on both sides: each update over each concurrent one, and each concurrent one over it, for
     the update that follows. Mapping over a composition instead makes other texts than the editors'.
+
+    Raises `Stale` when it costs too much, `InvalidChange` when lengths do not fit.
     """
     if not concurrent:
         return tuple(updates)
+    if len(updates) * len(concurrent) * 2 * SPLICE_SECTIONS > MAX_REBASE_COST:
+        raise _costly(concurrent)
     over = list(concurrent)
     rebased = []
+    cost = 0
     final = len(updates) - 1
     for index, update in enumerate(updates):
         mapped = update
-        if index == final:
-            for other in over:
-                mapped = mapped.map(other)
-        else:
-            for place, other in enumerate(over):
+        for place, other in enumerate(over):
+            cost += mapped.size + other.size
+            if cost > MAX_REBASE_COST:
+                raise _costly(concurrent)
+            if index < final:
                 over[place] = other.map(mapped, before=True)
-                mapped = mapped.map(other)
+            mapped = mapped.map(other)
         rebased.append(mapped)
     return tuple(rebased)
+
+
+def _costly(concurrent: Sequence[Change]) -> Stale:
+    return Stale(f"rebasing this push over {len(concurrent)} updates costs too much")

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from collab.log.entry import encode_json
-from collab.log.rebase import MAX_BASE_DISTANCE, weight
+from collab.log.rebase import MAX_BASE_DISTANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,23 +31,19 @@ class History:
         # One of each for each revision after `start`.
         self._changes: list[Change] = []
         self._sources: list[tuple[str, int]] = []
-        self._weights: list[int] = []  # running total, since the history was made
         # One of each for each push after `start`.
         self._ends: list[int] = []
         self._marks: list[str] = []
         self._items: list[bytes] = []
         self._void: list[bool] = []
-        self._total_weight = 0
         for ordered in tail:
             self.append(ordered)
 
     def append(self, ordered: Ordered) -> None:
         source = ordered.client, ordered.seq
         for change in ordered.updates:
-            self._total_weight += weight(change)
             self._changes.append(change)
             self._sources.append(source)
-            self._weights.append(self._total_weight)
         self.end = ordered.last
         self._ends.append(self.end)
         self._marks.append(ordered.mark)
@@ -59,13 +55,6 @@ class History:
     def since(self, revision: int) -> list[Change]:
         """The changes after `revision`, which is kept."""
         return self._changes[revision - self.start :]
-
-    def weight_since(self, revision: int) -> int:
-        before = revision - self.start
-        if before == len(self._weights):
-            return 0
-        first = self._weights[before]
-        return self._total_weight - first + weight(self._changes[before])
 
     def has(self, client: str, seq: int, since: int) -> bool:
         """Whether an entry of this client and seq, void or not, was ordered after `since`."""
@@ -123,7 +112,7 @@ class History:
         revisions = start - self.start
         self._start_mark = self._marks[pushes - 1]
         self.start = start
-        del self._changes[:revisions], self._sources[:revisions], self._weights[:revisions]
+        del self._changes[:revisions], self._sources[:revisions]
         del self._ends[:pushes], self._marks[:pushes], self._items[:pushes], self._void[:pushes]
 
 

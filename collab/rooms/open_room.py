@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from collab.errors import CloseCode, DocumentFull, SessionEnd, Unavailable
+from collab.errors import CloseCode, DocumentFull, NotFound, SessionEnd, Unavailable
 from collab.log.entry import encode_json
 from collab.rooms.fanout import Fanout, Reader
 from collab.rooms.presenter import Presenter, Watcher
@@ -82,7 +82,7 @@ class OpenRoom:
         self._authors: dict[tuple[str, int], Author] = {}
         self._hidden: deque[tuple[int, Text]] = deque()
         self._text_json: tuple[int, bytes] | None = None
-        self._broken = False
+        self._ended: SessionEnd | None = None
 
     # -- What it shows ------------------------------------------------------------------------
 
@@ -145,8 +145,8 @@ class OpenRoom:
             session.end(_replaced())
             return
         self.replace(session.client)
-        if self._broken:
-            session.end(_reopening())
+        if self._ended is not None:
+            session.end(self._ended)
             return
         self._sessions[session.client] = session
         self.fanout.add(session)
@@ -177,8 +177,8 @@ class OpenRoom:
 
     def push(self, entry: Entry, author: Author) -> None:
         """Order a push; its author hears what became of it. Raises what refuses it at once."""
-        if self._broken:
-            raise Unavailable("this document is being read anew")
+        if self._ended is not None:
+            raise Unavailable(self._ended.message)
         length = len(self._room.judge(entry))
         if length > self._max_units and length > len(self._room.text):
             raise DocumentFull(f"a document holds at most {self._max_units} units")
@@ -236,13 +236,9 @@ class OpenRoom:
         Its sessions end and come back to a room that is read anew; there the fate of each push in
         flight is settled by what the database has.
         """
-        if self._broken:
-            return
-        self.close(error)
-        self._on_broken(self)
-        for session in self.sessions():
-            self.leave(session)
-            session.end(_reopening())
+        if self._ended is None:
+            self._on_broken(self)
+            self.end(_deleted() if isinstance(error, NotFound) else _reopening())
 
     # -- Its end ------------------------------------------------------------------------------
 
@@ -251,11 +247,23 @@ class OpenRoom:
         """Nobody uses it, and all that it ordered is saved."""
         return not self.holders and not self._sessions and self.saved_revision == self.revision
 
-    def close(self, error: Exception | None = None) -> None:
-        self._broken = True
+    def delete(self) -> None:
+        """The document is deleted, as the database has it."""
+        self.end(_deleted())
+
+    def end(self, reason: SessionEnd) -> None:
+        """Close, and end every session and every one that still comes."""
+        self.close(reason)
+        for session in self.sessions():
+            self.leave(session)
+            session.end(reason)
+
+    def close(self, reason: SessionEnd | None = None) -> None:
+        """Order and show nothing more. `reason` is for sessions that still come."""
+        self._ended = reason or _reopening()
         self.fanout.close()
         self.presenter.close()
-        self.feed.close(error)
+        self.feed.close(reason)
 
     def beat(self) -> None:
         self.fanout.beat()
@@ -267,6 +275,10 @@ class OpenRoom:
 
 def _replaced() -> SessionEnd:
     return SessionEnd(CloseCode.REPLACED, "a newer session of this client came")
+
+
+def _deleted() -> SessionEnd:
+    return SessionEnd(CloseCode.DELETED, "the document was deleted")
 
 
 def _reopening() -> SessionEnd:

@@ -7,6 +7,7 @@ since, so that whoever is sent them can go on from there.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -22,6 +23,9 @@ Ranges: TypeAlias = Sequence[tuple[int, int]]
 MAX_CARRY = 1_000
 """Over how many updates ranges are carried; of a peer that did not move for longer, they are left
 out."""
+
+MAX_CARRY_COST = 200_000
+"""How many sections are met in one round of carrying; who comes after that is left without."""
 
 MAX_LEFT = 10_000
 """How many of those who left are remembered for sessions that have not heard of it."""
@@ -124,22 +128,28 @@ class Presence:
         Since -1: everybody.
         """
         changed = [peer for peer in self._peers.values() if peer.version > since]
+        budget = MAX_CARRY_COST
         for peer in changed:
-            self._carry(peer, visible, length)
+            budget = self._carry(peer, visible, length, budget)
         left = [client for client, version in self._left.items() if version > since >= 0]
         return News({peer.client: peer.encode() for peer in changed}, left)
 
-    def _carry(self, peer: Peer, visible: int, length: int) -> None:
-        """Bring a peer's ranges to the visible revision, where that can be done.
+    def _carry(self, peer: Peer, visible: int, length: int, budget: int) -> int:
+        """Bring a peer's ranges to the visible revision, where that can be done within `budget`.
 
         Ranges of a revision that is not visible yet stay: who is sent them waits for it (A1).
+        Returns what is left of the budget.
         """
         if peer.revision > visible or not peer.ranges:
-            return
+            return budget
         if peer.revision < max(visible - MAX_CARRY, self._history.start):
             peer.ranges = ()
         else:
             for change in self._history.since(peer.revision)[: visible - peer.revision]:
+                budget -= change.size * 2 * len(peer.ranges)
+                if budget < 0:
+                    peer.ranges = ()
+                    break
                 peer.ranges = [
                     (
                         change.map_position(min(anchor, change.length)),
@@ -149,6 +159,7 @@ class Presence:
                 ]
         peer.revision = visible
         peer.ranges = [(min(anchor, length), min(head, length)) for anchor, head in peer.ranges]
+        return max(budget, 0)
 
     def _next(self) -> int:
         self.version += 1
@@ -157,7 +168,7 @@ class Presence:
 
 def bounded(ranges: Iterable[tuple[int, int]], max_ranges: int, max_units: int) -> Ranges:
     """What a client sent, within the limits: the first ranges, clamped (A1)."""
-    kept = [
-        (min(max(anchor, 0), max_units), min(max(head, 0), max_units)) for anchor, head in ranges
+    return [
+        (min(max(anchor, 0), max_units), min(max(head, 0), max_units))
+        for anchor, head in itertools.islice(ranges, max_ranges)
     ]
-    return kept[:max_ranges]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from collab.errors import CloseCode, NotFound, NotReady, Problem, SessionEnd, TooMany
+from collab.errors import Damaged, NotFound, NotReady, Problem, TooMany
 from collab.rooms.open_room import OpenRoom
 from collab.rooms.room import Room
 from collab.storage import history
@@ -37,6 +37,7 @@ class Registry:
         self._log = log
         self._writer = writer
         self.sessions = 0
+        self._closed = False
         self._rooms: dict[str, OpenRoom] = {}
         self._opening: dict[str, asyncio.Task[OpenRoom]] = {}
         self._deleted: set[str] = set()  # while they were being opened
@@ -81,6 +82,8 @@ class Registry:
 
     async def _join_opening(self, document_id: str) -> OpenRoom:
         """Concurrent joins share one opening, which goes on when one of them gives up."""
+        if self._closed:
+            raise NotReady("the server is going down")
         opening = self._opening.get(document_id)
         if opening is None:
             if len(self._rooms) + len(self._opening) >= self._settings.max_rooms:
@@ -93,6 +96,10 @@ class Registry:
                 return await asyncio.shield(opening)
         except TimeoutError:
             raise NotReady("the document could not be opened in time") from None
+        except asyncio.CancelledError:
+            if opening.cancelled():
+                raise NotReady("the server is going down") from None
+            raise
 
     def _opened(self, opening: asyncio.Task[OpenRoom]) -> None:
         del self._opening[opening.get_name()]
@@ -114,10 +121,13 @@ class Registry:
 
         try:
             room, feed = await self._log.open(document_id, read)
+        except Damaged as error:
+            log.exception("a document is damaged", document=document_id, error=error.message)
+            raise
         except Problem:
             raise
         except (SQLAlchemyError, OSError) as error:
-            log.warning("cannot open", document=document_id, error=str(error))
+            log.warning("cannot open a document", error=type(error).__name__)
             raise NotReady("the database does not answer") from error
         room.feed = feed
         if document_id in self._deleted:  # after it was read
@@ -140,9 +150,7 @@ class Registry:
         if room is None:
             return
         self._discard(room)
-        room.close(NotFound("the document was deleted"))
-        for session in room.sessions():
-            session.end(SessionEnd(CloseCode.DELETED, "the document was deleted"))
+        room.delete()
 
     def _discard(self, room: OpenRoom) -> None:
         if self._rooms.get(room.document_id) is room:
@@ -179,8 +187,12 @@ class Registry:
 
     async def close(self) -> None:
         """Stop opening, say goodbye, and close every room. What was put is still the writer's."""
-        for opening in tuple(self._opening.values()):
+        self._closed = True
+        openings = tuple(self._opening.values())
+        for opening in openings:
             opening.cancel()
+        if openings:
+            await asyncio.wait(openings)
         for room in tuple(self._rooms.values()):
             for session in room.sessions():
                 session.say_goodbye()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from collab.errors import InvalidChange, Refusal, Stale
 from collab.log.entry import Ordered, encode_json
-from collab.log.rebase import MAX_BASE_DISTANCE, MAX_REBASE_COST, rebase, weight
+from collab.log.rebase import MAX_BASE_DISTANCE, rebase
 from collab.rooms.history import History
 from collab.text import Change
 
@@ -106,9 +106,6 @@ class Room:
         # A copy can only be one of a push after its own base, and these are walked anyway.
         if self.history.has(entry.client, entry.seq, base):
             raise Copied("this push was ordered before")
-        cost = self.history.weight_since(base) * sum(map(weight, entry.updates))
-        if cost > MAX_REBASE_COST:
-            raise Stale(f"rebasing this push over {self.revision - base} updates costs too much")
         text = self.text
         updates = rebase(entry.updates, self.history.since(base))
         for update in updates:

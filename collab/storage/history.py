@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
-from collab.errors import NotFound, Refusal
+from collab.errors import Damaged, NotFound, Refusal
 from collab.log.entry import Entry, Ordered, encode_json, first_mark, next_mark
 from collab.log.rebase import MAX_BASE_DISTANCE
 from collab.storage.tables import clients, documents, segments, snapshots
@@ -86,21 +86,30 @@ class Saved:
 
 
 async def load(database: Database, document_id: str) -> Saved:
-    """Read a document. Raises `NotFound`.
+    """Read a document. Raises `NotFound`, or `Damaged` if its history does not fit together.
 
     The text is replayed in a thread: the event loop is others' meanwhile.
     """
-    begin, stored = await database.look_up(lambda connection: _read(connection, document_id))
-    return await asyncio.to_thread(_replay, begin, stored)
+    begin, stored, end = await database.look_up(lambda connection: _read(connection, document_id))
+    try:
+        saved = await asyncio.to_thread(_replay, begin, stored)
+    except (Refusal, msgspec.MsgspecError) as error:
+        raise Damaged(f"the history cannot be replayed: {error}") from error
+    if (saved.revision, saved.mark) != end:
+        raise Damaged(f"the history ends at {saved.revision}, not at {end[0]} as it should")
+    return saved
 
 
-def _read(connection: Connection, document_id: str) -> tuple[_Begin, list[bytes]]:
-    """Where the replay begins, and the segments after it."""
-    saved_revision = connection.scalar(
-        select(documents.c.saved_revision).where(documents.c.id == document_id)
-    )
-    if saved_revision is None:
+def _read(connection: Connection, document_id: str) -> tuple[_Begin, list[bytes], tuple[int, str]]:
+    """Where the replay begins, the segments after it, and the revision and mark where it ends."""
+    saved = connection.execute(
+        select(documents.c.saved_revision, documents.c.saved_mark).where(
+            documents.c.id == document_id
+        )
+    ).one_or_none()
+    if saved is None:
         raise NotFound("there is no such document")
+    saved_revision = saved.saved_revision
     # The newest snapshot that does not lie inside the rebase window, so that each push in the
     # window is made anew together with the text that it made.
     snapshot = connection.execute(
@@ -125,7 +134,7 @@ def _read(connection: Connection, document_id: str) -> tuple[_Begin, list[bytes]
         )
         .order_by(segments.c.first_revision)
     )
-    return begin, list(stored)
+    return begin, list(stored), (saved_revision, saved.saved_mark)
 
 
 class _Begin(NamedTuple):

@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from collab.errors import Unavailable
+from collab.errors import NotFound, Unavailable
 from collab.storage.history import SNAPSHOT_EVERY, encode_pushes, encode_text
 from collab.storage.tables import clients, documents, segments, snapshots
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Executable
 
+    from collab.errors import CollabError
     from collab.log.entry import Ordered
     from collab.storage.database import Database
 
@@ -95,14 +96,17 @@ class Writer:
             failed = await self._try(group)
         except Exception as error:
             log.exception("commit failed", documents=len(group))
+            if len(group) == 1:
+                for document_id, batch in group.items():
+                    self._fail(document_id, batch, error)
+                return
+            # It may be one document's fault: the others are not to suffer for it.
             for document_id, batch in group.items():
-                self._fail(document_id, batch, error)
+                await self._commit({document_id: batch})
             return
         for document_id, batch in group.items():
             if document_id in failed:
-                log.error("another history is saved", document=document_id)
-                conflict = Unavailable("another history of this document is saved")
-                self._fail(document_id, batch, conflict)
+                self._fail(document_id, batch, failed[document_id])
             else:
                 batch.listener.saved(batch.pushes[-1].last)
 
@@ -111,8 +115,8 @@ class Writer:
         self._waiting.pop(document_id, None)
         batch.listener.not_saved(error)
 
-    async def _try(self, group: dict[str, _Batch]) -> set[str]:
-        """Commit, again and again within the patience. Returns the documents that did not fit."""
+    async def _try(self, group: dict[str, _Batch]) -> dict[str, CollabError]:
+        """Commit, again and again within the patience. Returns what `save` does."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_s
         pause = FIRST_RETRY_S
@@ -128,18 +132,25 @@ class Writer:
             pause = min(pause * 2, LAST_RETRY_S)
 
 
-def save(connection: Connection, batches: Mapping[str, Sequence[Ordered]]) -> set[str]:
+def save(
+    connection: Connection, batches: Mapping[str, Sequence[Ordered]]
+) -> dict[str, CollabError]:
     """Save each document's pushes in the connection's transaction.
 
-    Returns the documents whose saved revision and mark are not where their pushes begin: of these
-    nothing is saved, and of the others everything.
+    Returns the documents that are deleted (`NotFound`) or whose saved revision and mark are not
+    where their pushes begin (`Unavailable`): of these nothing is saved, of the others everything.
     """
-    failed = set()
+    failed: dict[str, CollabError] = {}
     for document_id, pushes in batches.items():
         if _move_saved(connection, document_id, pushes):
             _insert(connection, document_id, pushes)
-        elif not _is_saved(connection, document_id, pushes[-1]):
-            failed.add(document_id)
+            continue
+        saved = connection.execute(_SAVED, {"document": document_id}).one_or_none()
+        if saved is None:
+            failed[document_id] = NotFound("the document was deleted")
+        elif tuple(saved) != (pushes[-1].last, pushes[-1].mark):
+            failed[document_id] = Unavailable("another history of this document is saved")
+        # Else an earlier try was committed although its answer was lost.
     return failed
 
 
@@ -160,19 +171,14 @@ def _move_saved(connection: Connection, document_id: str, pushes: Sequence[Order
     return moved.rowcount == 1
 
 
-def _is_saved(connection: Connection, document_id: str, last: Ordered) -> bool:
-    """Whether an earlier try was committed although its answer was lost."""
-    saved = connection.execute(_SAVED, {"document": document_id}).one_or_none()
-    return saved is not None and tuple(saved) == (last.last, last.mark)
-
-
 def _insert(connection: Connection, document_id: str, pushes: Sequence[Ordered]) -> None:
+    first, last = pushes[0], pushes[-1]
     connection.execute(
         _ADD_SEGMENT,
         {
             "document_id": document_id,
-            "first_revision": pushes[0].first,
-            "last_revision": pushes[-1].last,
+            "first_revision": first.first,
+            "last_revision": last.last,
             "pushes": encode_pushes(pushes),
         },
     )
@@ -182,17 +188,17 @@ def _insert(connection: Connection, document_id: str, pushes: Sequence[Ordered])
         for client, push in took_effect.items():
             row = {"document_id": document_id, "client": client, "seq": push.seq, "at": push.at}
             connection.execute(remember, row)
-    for push in pushes:
-        if push.last // SNAPSHOT_EVERY > (push.first - 1) // SNAPSHOT_EVERY:
-            connection.execute(
-                _ADD_SNAPSHOT,
-                {
-                    "document_id": document_id,
-                    "revision": push.last,
-                    "mark": push.mark,
-                    "text": encode_text(push.text),
-                },
-            )
+    # At the end of a segment, so that what a snapshot leaves to be replayed is whole segments.
+    if last.last // SNAPSHOT_EVERY > (first.first - 1) // SNAPSHOT_EVERY:
+        connection.execute(
+            _ADD_SNAPSHOT,
+            {
+                "document_id": document_id,
+                "revision": last.last,
+                "mark": last.mark,
+                "text": encode_text(last.text),
+            },
+        )
 
 
 # -- The statements, built once: to build them takes longer than to run them ----------------------

@@ -105,6 +105,11 @@ class Change:
         return self._sections
 
     @property
+    def size(self) -> int:
+        """What mapping it or over it costs: its sections, or 3 for a splice."""
+        return 3 if self._start >= 0 else len(self.sections)
+
+    @property
     def is_empty(self) -> bool:
         """Whether it keeps everything."""
         return self._start < 0 and all(insert is None for _, insert in self.sections)

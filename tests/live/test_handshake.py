@@ -54,6 +54,8 @@ async def test_h1_a_client_that_can_set_headers_sends_its_token_there(server: Se
         ({"token": "no.token.this"}, 401, "unauthorized"),
         ({"headers": {"Origin": "http://elsewhere.example"}}, 403, "forbidden"),
         ({"headers": {"Origin": "null"}}, 403, "forbidden"),
+        ({"headers": {"Origin": "http://["}}, 403, "forbidden"),
+        ({"headers": {"Origin": ""}}, 403, "forbidden"),
     ],
 )
 async def test_h2_a_handshake_is_refused_with_a_problem_before_it_is_accepted(

@@ -212,6 +212,7 @@ async def test_p5_pushing_too_fast_is_refused_with_a_time_to_wait(tmp_path: Path
         "null",
         "{}",
         '{"type":"unknown"}',
+        '{"type":"' + "my secret text " * 20 + '"}',
         '{"type":null}',
         '{"revision":0,"seq":1,"updates":[]}',
         '{"type":"push","seq":1,"updates":[[0]]}',

@@ -182,6 +182,26 @@ async def test_s1_what_is_said_to_be_saved_is_there_after_a_restart(tmp_path: Pa
         assert (answer.text, answer.headers["etag"]) == ("kept", '"1"')
 
 
+async def test_u4_one_who_does_not_read_gets_no_pongs_either(server: Serving) -> None:
+    """What it is owed stays in the history; nothing else piles up for it."""
+    document_id = await server.document()
+    typist, slow = await server.join(document_id), await server.join(document_id)
+    slow.connection.transport.pause_reading()
+    for _ in range(20):
+        await typist.push([[0, "x" * 900_000]], [[900_000]])
+        await typist.hear("updates")
+    pings = [asyncio.ensure_future(await slow.connection.ping()) for _ in range(50)]
+    await slow.push([[0, "after the pings"]], revision=0)
+    await typist.hear("updates")
+    slow.connection.transport.resume_reading()
+    await slow.heard(41)
+    assert not any(ping.done() for ping in pings)
+    for ping in pings:
+        ping.cancel()
+    await typist.leave()
+    await slow.leave()
+
+
 async def test_l2_a_message_over_the_limit_closes_with_1009(tmp_path: Path) -> None:
     async with serving(tmp_path, max_message_bytes=2_048) as server:
         document_id = await server.document()

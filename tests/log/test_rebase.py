@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collab.errors import InvalidChange
-from collab.log.rebase import rebase, weight
+from collab.errors import InvalidChange, Stale
+from collab.log.rebase import rebase
 from collab.text import Change, Text
 
 
@@ -59,9 +59,22 @@ def test_t4_lengths_that_do_not_fit_are_invalid(push: list[Any], ordered: list[A
         rebase([change(each) for each in push], [change(each) for each in ordered])
 
 
-def test_a_weight_grows_with_the_sections() -> None:
-    assert weight(Change.replace(10, 5, 5, "x")) == 1
-    assert weight(change([1, [0, "x"]] * 400)) == 101
+def test_p5_a_rebase_that_costs_too_much_is_stale_however_it_comes_to_cost_it() -> None:
+    """Many updates; wide updates; and a deletion that insertions inside it cut to pieces."""
+    splices = [Change.replace(10, 5, 6, "x")] * 10_000
+    assert len(rebase(splices[:4], splices)) == 4
+    with pytest.raises(Stale):
+        rebase(splices[:5], splices)
+    wide = change([1, [1, "x"]] * 1_000)
+    with pytest.raises(Stale):
+        rebase([wide] * 3, [change([2_000])] * 50 + [wide] * 50)
+    length, scattered = 4_000, []
+    for place in range(1_000):
+        scattered.append(Change.replace(length, place * 3 + 1, place * 3 + 1, "x"))
+        length += 1
+    assert len(rebase([Change.replace(4_000, 0, 4_000, "")], scattered[:200])) == 1
+    with pytest.raises(Stale):
+        rebase([Change.replace(4_000, 0, 4_000, "")], scattered)
 
 
 @st.composite

@@ -86,8 +86,6 @@ def test_it_keeps_the_rebase_window_and_not_much_more() -> None:
     assert history.mark_at(history.start) is not None
     assert history.mark_at(history.start - 1) is None
     assert len(history.since(history.end - 5)) == 5
-    assert history.weight_since(history.end - 5) == 5
-    assert history.weight_since(history.end) == 0
 
 
 def test_marks_stand_at_the_ends_of_pushes_only() -> None:

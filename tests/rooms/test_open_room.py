@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collab.errors import CloseCode, Refusal, SessionEnd, Unavailable
+from collab.errors import CloseCode, NotFound, Refusal, SessionEnd, Unavailable
 from collab.log.entry import Entry, first_mark
 from collab.log.local import LocalFeed
 from collab.rooms.history import History
@@ -25,6 +25,7 @@ class Writer:
 
     def __init__(self) -> None:
         self.put_pushes: list[tuple[Ordered, Listener]] = []
+        self.error: Exception = OSError("the disk is full")
 
     def put(self, _document_id: str, push: Ordered, listener: Listener) -> None:
         self.put_pushes.append((push, listener))
@@ -36,7 +37,7 @@ class Writer:
 
     def fail(self) -> None:
         for _, listener in self.put_pushes:
-            listener.not_saved(OSError("the disk is full"))
+            listener.not_saved(self.error)
         self.put_pushes.clear()
 
 
@@ -181,6 +182,20 @@ async def test_a_room_that_cannot_save_ends_its_sessions_and_takes_no_more(
     late = Session("eve")
     room.join(late, 3)
     assert late.ended == [CloseCode.RESTART]
+
+
+async def test_x2_a_deleted_document_says_so_to_all_who_have_it_and_who_still_come(
+    room: OpenRoom, writer: Writer
+) -> None:
+    """Also where the writer finds out before the registry."""
+    ada = Session("ada")
+    room.join(ada, 1)
+    push(room, ada, 1)
+    writer.error = NotFound("the document was deleted")
+    writer.fail()
+    late = Session("eve")
+    room.join(late, 2)
+    assert ada.ended == late.ended == [CloseCode.DELETED]
 
 
 async def test_a_full_document_may_still_shrink(room: OpenRoom, writer: Writer) -> None:

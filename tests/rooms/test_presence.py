@@ -22,7 +22,9 @@ class Document:
         self.presence = Presence(self.history)
 
     def change(self, start: int, end: int, insert: str) -> None:
-        update = Change.replace(len(self.text), start, end, insert)
+        self.update(Change.replace(len(self.text), start, end, insert))
+
+    def update(self, update: Change) -> None:
         self.text = update.apply(self.text)
         self.history.append(
             Ordered(
@@ -94,6 +96,21 @@ def test_a_cursor_that_did_not_move_for_long_is_left_out() -> None:
     for _ in range(MAX_CARRY + 1):
         document.change(0, 0, "x")
     assert document.ranges("ada")[1] == []
+
+
+def test_the_work_of_carrying_cursors_is_bounded_by_what_it_meets() -> None:
+    """Many ranges over wide updates: the cursors are left out, the peers are not."""
+    document = Document("x" * 2_000)
+    for client in ("ada", "bob"):
+        document.presence.join(client, client, "#000000")
+        document.presence.move(client, 1, [(place, place) for place in range(100)])
+    wide = Change.from_json([[1, "y"], 1] * 1_000)
+    document.update(wide)
+    peers = document.told()["peers"]
+    assert [len(peer["ranges"]) for peer in peers] == [0, 0]
+    document.presence.move("ada", 2, [(5, 5)])
+    document.update(wide)
+    assert document.ranges("ada") == (3, [[5, 5]])
 
 
 def test_a2_only_what_changed_is_told_and_only_the_latest() -> None:

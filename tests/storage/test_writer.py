@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import sqlite3
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from collab.access.tokens import User
+from collab.errors import Damaged, NotFound
 from collab.log.entry import Entry, first_mark, next_mark
 from collab.rooms.history import History
 from collab.rooms.room import Room
@@ -205,7 +207,7 @@ async def test_a_commit_whose_answer_was_lost_is_recognised(
 
     monkeypatch.setattr(bench.database, "write", lose_the_first_answer)
     await bench.save(document, "once")
-    assert lost == [set()]
+    assert lost == [{}]
     assert not document.failures
     assert str((await history.load(bench.database, "d")).text) == "once"
 
@@ -247,6 +249,75 @@ async def test_a_long_history_is_read_from_a_snapshot(
     restored = Room.restore(saved).history
     assert restored.mark_at(30) == document.room.history.mark_at(30)
     assert restored.items(30, 50, 10**6) == document.room.history.items(30, 50, 10**6)
+
+
+async def test_a_snapshot_never_stands_inside_a_segment(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups of pushes that reach over the places where snapshots are due."""
+    monkeypatch.setattr(writing, "SNAPSHOT_EVERY", 10)
+    monkeypatch.setattr(history, "MAX_BASE_DISTANCE", 15)
+    document = await bench.document("d")
+    for number in range(20):
+        await bench.save(document, *(f"{number}.{place} " for place in range(1 + number % 7)))
+        saved = await history.load(bench.database, "d")
+        assert str(saved.text) == str(document.room.text)
+        assert (saved.revision, saved.mark) == (document.room.revision, document.room.mark)
+    inside = bench.rows(
+        "select count(*) from snapshots, segments "
+        "where revision >= first_revision and revision < last_revision"
+    )
+    assert inside == [(0,)]
+    assert len(bench.rows("select 1 from snapshots")) >= 5
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "delete from segments where first_revision = 2",
+        "update segments set pushes = cast('[' as blob) where first_revision = 2",
+        "update documents set saved_mark = 'another'",
+        "update documents set saved_revision = 4",
+    ],
+)
+async def test_a_history_that_does_not_fit_together_is_not_served(
+    bench: Bench, damage: str
+) -> None:
+    document = await bench.document("d")
+    for text in "abc":
+        await bench.save(document, text)
+    bench.rows(damage)
+    with pytest.raises(Damaged):
+        await history.load(bench.database, "d")
+
+
+async def test_a_document_that_cannot_be_saved_does_not_fail_those_beside_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = await bench.document("bad"), await bench.document("good")
+    encode = history.encode_pushes
+
+    def choke(pushes: Any) -> bytes:
+        if pushes[0].author == "poison":
+            raise RuntimeError("this one cannot be written")
+        return encode(pushes)
+
+    monkeypatch.setattr(writing, "encode_pushes", choke)
+    push = bad.type("x")
+    bench.writer.put("bad", dataclasses.replace(push, author="poison"), bad)
+    bench.writer.put("good", good.type("fine"), good)
+    await bad.heard()
+    await good.heard()
+    assert bad.failures
+    assert not good.failures
+    assert str((await history.load(bench.database, "good")).text) == "fine"
+
+
+async def test_a_push_of_a_deleted_document_is_told_so(bench: Bench) -> None:
+    document = await bench.document("d")
+    await bench.database.write(lambda connection: documents.delete(connection, "d"))
+    await bench.save(document, "late")
+    assert [type(failure) for failure in document.failures] == [NotFound]
 
 
 async def test_the_writer_ends_when_all_that_was_put_is_saved(tmp_path: Path) -> None:
