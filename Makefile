@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 PAGE    := $(shell find web/src web/session web/public web/index.html web/*.ts 2>/dev/null)
 
-.PHONY: run test check build format lock clean
+.PHONY: run test check build screenshots format lock clean
 
 run: $(VENV)/.run web/dist/index.html
 	$(VENV)/bin/collab serve
@@ -26,6 +26,10 @@ check: $(VENV)/.dev web/node_modules/.stamp
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	cd web && npm run --silent check
+
+# The README's pictures, made from the real page.
+screenshots: $(VENV)/.services web/dist/index.html
+	$(PYTHON) web/tools/screenshots.py
 
 format: $(VENV)/.dev web/node_modules/.stamp
 	$(VENV)/bin/ruff check --fix .

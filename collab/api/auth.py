@@ -1,5 +1,6 @@
 """Who somebody is: guests, tokens, and `GET /v1/me`."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from fastapi import APIRouter
@@ -62,6 +63,25 @@ async def refresh(user: CurrentUser, services: Services) -> Token:
 async def me(user: CurrentUser) -> User:
     """Who the token is."""
     return _shown(user.user)
+
+
+class NewName(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+
+
+@router.patch(
+    "/me", responses=documented(BadRequest, Unauthorized, BodyTooLarge, Unprocessable, NotReady)
+)
+async def change_name(body: NewName, caller: CurrentUser, services: Services) -> SignedIn:
+    """Another name for the same user: the token that comes back bears it, the old one does not."""
+    name = one_line(body.name, "/name", services.settings.max_title_units)
+    user = replace(caller.user, name=name)
+    at = services.now_ms()
+    await services.database.write(lambda connection: users.rename(connection, user, at))
+    token, expires_at = services.tokens.issue(user)
+    return SignedIn(token=token, expires_at=_time(expires_at), user=_shown(user))
 
 
 def _shown(user: tokens.User) -> User:

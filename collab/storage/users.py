@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy import update
+
 from collab.access.tokens import User
 from collab.storage.ids import new_id
 from collab.storage.tables import users
@@ -24,3 +26,9 @@ def add(connection: Connection, user: User, at: int) -> None:
     are added.
     """
     insert_if_new(connection, users, id=user.id, name=user.name, guest=user.guest, created_at=at)
+
+
+def rename(connection: Connection, user: User, at: int) -> None:
+    """Make the user known by `user.name`."""
+    add(connection, user, at)
+    connection.execute(update(users).where(users.c.id == user.id).values(name=user.name))

@@ -82,6 +82,7 @@ async def test_refreshing_gives_a_token_that_lasts_longer(api: Api) -> None:
 
 CALLS = [
     ("GET", "/v1/me"),
+    ("PATCH", "/v1/me"),
     ("POST", "/v1/auth/refresh"),
     ("GET", "/v1/documents"),
     ("POST", "/v1/documents"),
@@ -92,7 +93,9 @@ CALLS = [
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
 async def test_every_call_needs_a_token(api: Api, method: str, path: str) -> None:
-    body = {"json": {"title": "Notes"}} if path == "/v1/documents" and method == "POST" else {}
+    bodies = {"POST /v1/documents": {"title": "Notes"}, "PATCH /v1/me": {"name": "Ada"}}
+    sent = bodies.get(f"{method} {path}")
+    body: dict[str, Any] = {} if sent is None else {"json": sent}
     for header, detail in [
         (None, "a token is needed: Authorization: Bearer …"),
         ("Basic YTpi", "a token is needed: Authorization: Bearer …"),
@@ -101,7 +104,7 @@ async def test_every_call_needs_a_token(api: Api, method: str, path: str) -> Non
         (f"Bearer {'x' * 5000}", "the token is not valid"),
     ]:
         headers = {} if header is None else {"Authorization": header}
-        answer = await api.http.request(method, path, headers=headers, **body)  # type: ignore[arg-type]
+        answer = await api.http.request(method, path, headers=headers, **body)
         assert_problem(answer, 401, "unauthorized", "Not signed in", detail)
         assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -140,3 +143,23 @@ async def test_a_valid_token_for_somebody_the_database_does_not_know_may_do_all(
     made = await api.http.post("/v1/documents", json={"title": "Notes"}, headers=headers)
     assert made.status_code == 201
     assert made.json()["owner"] == {"id": "stranger", "name": "Zoë"}
+
+
+async def test_another_name_is_borne_by_the_token_that_comes_back(api: Api) -> None:
+    ada = await api.user("Ada")
+    made = await ada.call("POST", "/v1/documents", json={"title": "Notes"})
+    answer = await ada.call("PATCH", "/v1/me", json={"name": " Ada Lovelace "})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["user"] == {"id": ada.id, "name": "Ada Lovelace", "guest": True}
+    headers = {"Authorization": f"Bearer {body['token']}"}
+    assert (await api.http.get("/v1/me", headers=headers)).json() == body["user"]
+    shown = await api.http.get(made.headers["location"], headers=headers)
+    assert shown.json()["owner"] == {"id": ada.id, "name": "Ada Lovelace"}
+    assert shown.json()["role"] == "owner"
+
+
+async def test_no_name_is_changed_to_one_that_is_none(api: Api) -> None:
+    ada = await api.user("Ada")
+    assert (await ada.call("PATCH", "/v1/me", json={"name": "\n"})).status_code == 422
+    assert (await ada.get("/v1/me")).json()["name"] == "Ada"

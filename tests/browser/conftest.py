@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest_asyncio
-from playwright.async_api import async_playwright
 
 from bench.server import ServerProcess, running
-from tests.browser.people import People
+from tests.browser.people import People, chromium
 from tests.building import built
 
 if TYPE_CHECKING:
@@ -18,24 +16,11 @@ if TYPE_CHECKING:
     import pytest
     from playwright.async_api import Browser
 
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "these tests need Debian's chromium: bash tests/services.sh"
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
+    async with chromium() as launched:
         yield launched
-        await launched.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import re
+import shutil
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from playwright.async_api import TimeoutError as TookTooLong
+from playwright.async_api import async_playwright
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
 PATIENCE_MS = 20_000
+
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 # What Chromium itself writes to the console when a server cannot be reached.
 OF_THE_NETWORK = re.compile(
@@ -19,10 +33,31 @@ OF_THE_NETWORK = re.compile(
 )
 
 WATCH_POLICY = """addEventListener("securitypolicyviolation", (event) => {
+    (window.violated ??= []).push(event.violatedDirective);
     console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`);
 });"""
 
-SHOWN = '[...document.querySelectorAll(".cm-line")].map(line => line.textContent).join("\\n")'
+# The editor's lines without what is drawn into them: a placeholder, others' names.
+SHOWN = """[...document.querySelectorAll(".cm-line")].map(line => {
+    const copy = line.cloneNode(true);
+    for (const drawn of copy.querySelectorAll("[contenteditable=false]")) drawn.remove();
+    return copy.textContent;
+}).join("\\n")"""
+
+
+LISTED = """[...document.querySelectorAll("#documents li a")]
+    .map(link => link.textContent).join("\\n")"""
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """The system's own browser."""
+    path = shutil.which("chromium")
+    assert path is not None, "this needs Debian's chromium: bash tests/services.sh"
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield launched
+        await launched.close()
 
 
 class Person:
@@ -49,11 +84,23 @@ class Person:
         await self.page.get_by_label("Your name").fill(self.name)
         await self.page.get_by_role("button", name="Start").click()
 
-    async def new_document(self) -> str:
+    async def new_document(self, title: str = "Notes") -> str:
         """Make a document and wait until it can be written. Returns its address."""
         await self.page.get_by_role("button", name="New document").click()
+        await self.page.get_by_label("Title").fill(title)
+        await self.page.keyboard.press("Enter")
         await self.live()
         return self.page.url
+
+    # -- The list -----------------------------------------------------------------------------
+
+    async def go_to_list(self) -> None:
+        await self.page.get_by_role("link", name="All documents").first.click()
+        await self.page.get_by_role("button", name="New document").wait_for()
+
+    async def listed(self, *titles: str) -> None:
+        """Wait until the list shows just these titles, in this order."""
+        await self._until(f"titles => {LISTED} === titles", "\n".join(titles))
 
     # -- The editor ---------------------------------------------------------------------------
 
@@ -93,9 +140,8 @@ class Person:
         try:
             await self.page.wait_for_function(holds, arg=given)
         except TookTooLong:
-            status = await self.page.locator("#status").text_content()
-            shown = await self.text()
-            raise AssertionError(f"{self.name} sees {shown!r}, not {given!r}; {status}") from None
+            shown = await self.page.locator("#app").inner_text()
+            raise AssertionError(f"{self.name} does not see {given!r}, but:\n{shown}") from None
 
 
 class People:
@@ -112,16 +158,22 @@ class People:
 
         `network_fails`: what the browser says of a server that it cannot reach is no complaint.
         """
-        context = await self._browser.new_context(color_scheme="dark" if dark else "light")
-        await context.add_init_script(WATCH_POLICY)
-        person = Person(name, await context.new_page(), network_fails=network_fails)
-        self._present.append(person)
-        await person.page.goto(url)
+        page = await self.page(dark=dark)
+        person = self.know(page, name, network_fails=network_fails)
+        await page.goto(url)
         await person.introduce()
         return person
 
+    async def page(self, *, dark: bool = False) -> Page:
+        """An empty page in a browser of its own."""
+        context = await self._browser.new_context(
+            color_scheme="dark" if dark else "light", reduced_motion="reduce"
+        )
+        await context.add_init_script(WATCH_POLICY)
+        return await context.new_page()
+
     def know(self, page: Page, name: str, *, network_fails: bool = False) -> Person:
-        """Another page of somebody who is here."""
+        """Somebody at a page; their console is listened to from now on."""
         person = Person(name, page, network_fails=network_fails)
         self._present.append(person)
         return person

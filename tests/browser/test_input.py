@@ -81,7 +81,7 @@ async def test_where_others_write_into_a_composition_nothing_is_lost_or_refused(
     await bob.sees(text)
     theirs, own = text.split("|")
     assert theirs == others
-    assert own.count("😄") == 5
+    assert own.count("😄") >= 5
     assert set(own) <= set(CANDIDATES)
     assert await ada.page.locator("section.unsent").count() == 0
 
@@ -125,11 +125,12 @@ async def test_a_paste_over_the_limit_is_offered_and_not_dropped(
     await paste(ada, pasted)
     offered = ada.page.locator("section.unsent textarea")
     await offered.wait_for()
-    assert pasted in await offered.input_value()
-    await ada.begin()
-    await ada.type("and more")
+    taken = (await ada.text()).removeprefix("kept ")
+    assert taken + await offered.input_value() == pasted
+    await ada.begin("Control+a")
+    await ada.type("and on it goes")
     for person in (ada, bob):
-        await person.sees("kept and more")
+        await person.sees("and on it goes")
         await person.saved()
 
 

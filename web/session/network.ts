@@ -10,6 +10,7 @@ export interface Weather {
 }
 
 export interface Tally {
+  reloads: number;
   cuts: number;
   resumes: number;
   resets: number;
@@ -31,7 +32,15 @@ const LINGER_MS = 400;
  */
 export class Network implements Environment {
   weather: Weather;
-  readonly tally: Tally = { cuts: 0, resumes: 0, resets: 0, fresh: 0, ordered: 0, void: 0 };
+  readonly tally: Tally = {
+    reloads: 0,
+    cuts: 0,
+    resumes: 0,
+    resets: 0,
+    fresh: 0,
+    ordered: 0,
+    void: 0,
+  };
   readonly #inner: Environment;
   readonly #random: Random;
   readonly #complain: (complaint: string) => void;

@@ -21,6 +21,8 @@ export interface Outcome {
   readonly failures: readonly string[];
 }
 
+/** Percent of the faults that are a page loaded again; the rest are cuts of the network. */
+const RELOADS = 15;
 /** Between two edits of one person, at most. */
 const THINK_MS = 50;
 /** Between two cuts of one network, at most. */
@@ -42,13 +44,16 @@ export async function runSession(
   const people = await gather(backend, seed, options, random, () => rest.look());
   const { document, owner, participants } = people;
 
-  for (const { binding } of participants) binding.connection.open();
+  await Promise.all(participants.map((participant) => participant.begin()));
   await Promise.all(
     participants.map((participant) => act(backend, participant, options.edits, random.fork())),
   );
   const revisions = () => new Set(participants.map(({ binding }) => binding.connection.revision));
   const rested = await rest.until(
-    () => participants.every(({ quiet }) => quiet) && revisions().size === 1,
+    () =>
+      participants.every(({ quiet }) => quiet) &&
+      revisions().size === 1 &&
+      misplaced(participants).length === 0,
   );
 
   const failures = participants.flatMap(({ name, complaints }) =>
@@ -57,6 +62,7 @@ export async function runSession(
   if (!rested) {
     failures.push(
       ...participants.map(({ name, where }) => `did not come to rest: ${name} ${where}`),
+      ...misplaced(participants),
     );
   }
   const stored = await backend.text(owner, document);
@@ -116,10 +122,24 @@ async function act(
     while (!participant.live && patience-- > 0 && random.chance(80));
     typist.type();
     if (environment.now() < next_cut || (!participant.live && random.chance(80))) continue;
-    network.cut(random.chance(50) ? 0 : random.below(PAUSE_MS));
+    if (random.chance(RELOADS)) await participant.reload();
+    else network.cut(random.chance(50) ? 0 : random.below(PAUSE_MS));
     next_cut = environment.now() + random.below(CALM_MS);
   }
   network.weather = { ...network.weather, fresh: 0, bogus: 0 };
+}
+
+/** All see all others, and nobody else, and their cursors where those have them (A1, A2). */
+function misplaced(participants: readonly Participant[]): string[] {
+  return participants.flatMap((one) => {
+    const { seen } = one;
+    const others = participants.filter((other) => other !== one);
+    const wrong = others
+      .filter((other) => seen.get(other.client) !== other.cursor)
+      .map(({ name, client, cursor }) => `${name} at ${seen.get(client)}, who is at ${cursor}`);
+    if (seen.size > others.length) wrong.push(`${seen.size} peers`);
+    return wrong.map((what) => `${one.name} sees ${what}`);
+  });
 }
 
 function compare(participants: readonly Participant[], stored: string): string[] {
@@ -160,7 +180,7 @@ function difference(one: string, other: string): string {
 }
 
 function sum(tallies: readonly Tally[]): Tally {
-  const all: Tally = { cuts: 0, resumes: 0, resets: 0, fresh: 0, ordered: 0, void: 0 };
+  const all: Tally = { reloads: 0, cuts: 0, resumes: 0, resets: 0, fresh: 0, ordered: 0, void: 0 };
   for (const tally of tallies) {
     for (const key of Object.keys(all) as (keyof Tally)[]) all[key] += tally[key];
   }

@@ -69,7 +69,7 @@ async function attempt(seed: number, hold: () => Promise<Outcome>): Promise<Outc
   try {
     return await hold();
   } catch (error) {
-    const tally = { cuts: 0, resumes: 0, resets: 0, fresh: 0, ordered: 0, void: 0 };
+    const tally = { reloads: 0, cuts: 0, resumes: 0, resets: 0, fresh: 0, ordered: 0, void: 0 };
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return { seed, revision: 0, took_ms: 0, tally, failures: [why] };
   }

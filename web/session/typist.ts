@@ -12,20 +12,24 @@ import type { Random } from "./random.ts";
  * redone.
  */
 export class Typist {
-  readonly tokens: string[] = [];
-  readonly #editor: HeadlessEditor;
+  /** What was typed, and is to be there in the end. */
+  tokens: string[] = [];
+  /** Where it types: another one after a reload. */
+  editor: HeadlessEditor;
+  #count = 0;
   readonly #number: number;
   readonly #random: Random;
 
   constructor(editor: HeadlessEditor, number: number, random: Random) {
-    this.#editor = editor;
+    this.editor = editor;
     this.#number = number;
     this.#random = random;
   }
 
-  /** One edit. */
+  /** One edit, and at times the cursor goes elsewhere. */
   type(): void {
     const random = this.#random;
+    if (random.chance(30)) this.#move();
     const what = random.below(100);
     if (what < 40) this.#change([this.#insertion(this.#token())], "token");
     else if (what < 55) this.#change([this.#insertion(this.#filler())]);
@@ -36,21 +40,28 @@ export class Typist {
     else this.#command(random.chance(65) ? undo : redo);
   }
 
+  #move(): void {
+    const { length } = this.editor.state.doc;
+    const anchor = this.#random.below(length + 1);
+    const head = this.#random.chance(60) ? anchor : this.#random.below(length + 1);
+    this.editor.edit({ selection: { anchor, head } });
+  }
+
   /** Tokens are kept out of the undo history, or undoing would delete them. */
   #change(changes: ChangeSpec[], kind?: "token"): void {
     const annotations = kind === "token" ? [Transaction.addToHistory.of(false)] : [];
-    this.#editor.edit({ changes, annotations });
+    this.editor.edit({ changes, annotations });
   }
 
   #command(command: typeof undo): void {
     command({
-      state: this.#editor.state,
-      dispatch: (transaction) => this.#editor.dispatch([transaction]),
+      state: this.editor.state,
+      dispatch: (transaction) => this.editor.dispatch([transaction]),
     });
   }
 
   #token(): string {
-    const token = this.#random.pick(FORMS)(this.#number * TOKENS_EACH + this.tokens.length);
+    const token = this.#random.pick(FORMS)(this.#number * TOKENS_EACH + this.#count++);
     this.tokens.push(token);
     return token;
   }
@@ -61,15 +72,15 @@ export class Typist {
   }
 
   #insertion(insert: string): ChangeSpec {
-    const gaps = fillerGaps(this.#editor.text);
+    const gaps = fillerGaps(this.editor.text);
     const somewhere = this.#within(this.#random.pick(gaps));
-    const from = this.#random.pick([0, this.#editor.state.doc.length, this.#anchor(), somewhere]);
+    const from = this.#random.pick([0, this.editor.state.doc.length, this.#anchor(), somewhere]);
     return { from, insert };
   }
 
   /** A stretch of filler, often the first there is, which others replace at the same time. */
   #replacement(insert: string): ChangeSpec {
-    const gaps = fillerGaps(this.#editor.text).filter(({ text }) => text !== "");
+    const gaps = fillerGaps(this.editor.text).filter(({ text }) => text !== "");
     if (gaps.length === 0) return { from: 0, insert };
     const gap = this.#random.chance(40) ? (gaps[0] as Gap) : this.#random.pick(gaps);
     const ends = [this.#within(gap), this.#within(gap)].sort((a, b) => a - b);
@@ -78,7 +89,7 @@ export class Typist {
   }
 
   #anchor(): number {
-    return this.#editor.text.indexOf(ANCHOR) + ANCHOR.length;
+    return this.editor.text.indexOf(ANCHOR) + ANCHOR.length;
   }
 
   /** A position in the gap or at its ends, between characters. */

@@ -1,89 +1,23 @@
-import { history, undo } from "@codemirror/commands";
-import { ChangeSet, Text } from "@codemirror/state";
+import { undo } from "@codemirror/commands";
+import { ChangeSet, EditorSelection, EditorState, Text } from "@codemirror/state";
 import { expect, test } from "vitest";
-import { Binding, collaborative, HeadlessEditor, type Unsent } from "../src/binding/index.ts";
-import { type Changes, Connection, type Limits } from "../src/connection/index.ts";
+import { collaborative, HeadlessEditor } from "../src/binding/index.ts";
+import type { Changes } from "../src/connection/index.ts";
+import { shownPeers } from "../src/presence/index.ts";
 import { settled } from "./support/clock.ts";
-import { beat, fresh, LIMITS, ME, refused, resumed, saved, updates } from "./support/script.ts";
-import { type FakeSocket, World } from "./support/world.ts";
-
-class Stage {
-  readonly world = new World();
-  readonly editor = new HeadlessEditor([collaborative, history()]);
-  readonly unsent: Unsent[] = [];
-  readonly statuses: string[] = [];
-  readonly binding: Binding;
-
-  constructor() {
-    const tokens = { current: async () => "t", renewed: async () => "t" };
-    this.binding = new Binding(
-      this.editor,
-      (replica, changed) =>
-        new Connection(
-          { origin: "http://server", document: "doc", tokens, environment: this.world },
-          replica,
-          changed,
-        ),
-      {
-        status: ({ connection, saved }) =>
-          this.statuses.push(`${connection.kind}${saved ? " saved" : ""}`),
-        rejected: (unsent) => this.unsent.push(unsent),
-      },
-    );
-    this.editor.changed = () => this.binding.changed();
-    this.binding.connection.open();
-  }
-
-  get text(): string {
-    return this.editor.text;
-  }
-
-  type(from: number, insert: string, to = from): void {
-    this.editor.edit({ changes: { from, to, insert } });
-  }
-
-  say(message: object): void {
-    this.world.socket.say(message);
-  }
-
-  /** The pushes since this was last asked, as `revision/seq: changes changes`. */
-  pushes(): string[] {
-    return this.world.socket.heard().flatMap((message) => {
-      const { type, revision, seq, updates } = message as Push;
-      if (type !== "push") return [];
-      return `${revision}/${seq}: ${updates.map((changes) => JSON.stringify(changes)).join(" ")}`;
-    });
-  }
-
-  /** The connection breaks, and a new socket is there, which waits for its welcome. */
-  async broken(): Promise<FakeSocket> {
-    this.world.socket.drop();
-    return this.again();
-  }
-
-  async again(): Promise<FakeSocket> {
-    const before = this.world.sockets.length;
-    for (let i = 0; i < 600 && this.world.sockets.length === before; i++)
-      await this.world.pass(100);
-    this.world.socket.accept();
-    return this.world.socket;
-  }
-}
-
-interface Push {
-  type: string;
-  revision: number;
-  seq: number;
-  updates: Changes[];
-}
-
-async function opened(text: string, limits: Partial<Limits> = {}): Promise<Stage> {
-  const stage = new Stage();
-  await settled();
-  stage.world.socket.accept();
-  stage.say(fresh(text, 0, { limits: { ...LIMITS, ...limits } }));
-  return stage;
-}
+import {
+  beat,
+  fresh,
+  LIMITS,
+  ME,
+  peer,
+  presence,
+  refused,
+  resumed,
+  saved,
+  updates,
+} from "./support/script.ts";
+import { opened, type Push, Stage } from "./support/stage.ts";
 
 test("H4 the editor shows the text, and has nothing to send", async () => {
   const stage = await opened("one\ntwo");
@@ -272,7 +206,7 @@ test("L2 a paste that no push takes goes out in pieces, and stays as it was past
   let server = Text.of(["<>"]);
   let revision = 0;
   while (stage.binding.connection.inflight) {
-    const [push] = stage.world.socket.heard() as Push[];
+    const push = (stage.world.socket.heard() as Push[]).find(({ type }) => type === "push");
     if (!push) throw new Error("nothing was pushed");
     expect(JSON.stringify(push).length).toBeLessThanOrEqual(400);
     for (const changes of push.updates) server = ChangeSet.fromJSON(changes).apply(server);
@@ -339,4 +273,102 @@ test("undo takes back what was typed here, and nothing that came from elsewhere"
   undo({ state: stage.editor.state, dispatch: (tr) => stage.editor.dispatch([tr]) });
   expect(stage.text).toBe("theirs ");
   expect(stage.pushes().at(-1)).toBe("2/2: [7,[4]]");
+});
+
+test("A1 the cursor is told as it stands in the confirmed text", async () => {
+  const stage = await opened("0123456789");
+  stage.said();
+  stage.editor.edit({ changes: { from: 2, insert: "abc" }, selection: { anchor: 5 } });
+  await stage.world.pass(100);
+  expect(stage.said()).toEqual(["0: 2-2"]);
+  stage.editor.edit({ changes: { from: 0, to: 1 }, selection: { anchor: 9, head: 5 } });
+  await stage.world.pass(100);
+  expect(stage.said()).toEqual(["0: 7-3"]);
+  stage.say(updates(1, [ME, 1, [2, [0, "abc"], 8]]));
+  await stage.world.pass(100);
+  expect(stage.said()).toEqual(["1: 10-6"]);
+});
+
+test("A1 a cursor in text that is unsent stands where that begins", async () => {
+  const stage = await opened("01");
+  stage.said();
+  stage.type(1, "abc");
+  stage.editor.edit({ selection: { anchor: 3, head: 2 } });
+  await stage.world.pass(100);
+  expect(stage.said()).toEqual(["0: 1-1"]);
+});
+
+test("A1 the main range comes first", async () => {
+  const stage = await opened("0123456789");
+  stage.said();
+  const ranges = [1, 4, 8].map((at) => EditorSelection.cursor(at));
+  stage.editor.edit({ selection: EditorSelection.create(ranges, 2) });
+  await stage.world.pass(100);
+  expect(stage.said()).toEqual(["0: 8-8 1-1 4-4"]);
+});
+
+test("A1 others see no cursor before the person has come to the editor", async () => {
+  const editor = new HeadlessEditor([collaborative, EditorState.allowMultipleSelections.of(true)]);
+  const focusable = Object.assign(editor, { hasFocus: false });
+  const stage = await opened("0123456789", {}, focusable);
+  expect(stage.said()).toEqual(["0:"]);
+  focusable.hasFocus = true;
+  stage.binding.changed();
+  await stage.world.pass(100);
+  expect(stage.said()).toEqual(["0: 0-0"]);
+  focusable.hasFocus = false;
+  editor.edit({ selection: { anchor: 3 } });
+  await stage.world.pass(100);
+  expect(stage.said()).toEqual(["0: 3-3"]);
+});
+
+test("A1 peers are shown where they are in the editor's text", async () => {
+  const stage = await opened("0123456789");
+  stage.type(2, "abc");
+  stage.say(presence([peer("p", 0, [1, 1], [4, 6])]));
+  expect(stage.shown()).toEqual(["p: 1-1 7-9"]);
+  stage.type(0, "--");
+  expect(stage.shown()).toEqual(["p: 3-3 9-11"]);
+  stage.say(updates(1, ["p", 1, [1, [0, "xy"], 9]]));
+  expect(stage.shown()).toEqual(["p: 5-5 11-13"]);
+});
+
+test("A2 the page is told who is here, and when nobody is", async () => {
+  const stage = await opened("");
+  stage.say(presence([peer("p", 0), peer("q", 0)]));
+  stage.say(presence([], ["p"]));
+  stage.world.socket.drop();
+  expect(stage.peers).toEqual(["P Q", "Q", ""]);
+  expect(stage.shown()).toEqual([]);
+});
+
+test("a peer that moves is told from one that is moved", async () => {
+  const stage = await opened("0123");
+  const moves = () => stage.editor.state.field(shownPeers)[0]?.moves;
+  stage.say(presence([peer("p", 0, [2, 2])]));
+  expect(moves()).toBe(1);
+  stage.say(updates(1, ["x", 1, [[0, "--"], 4]]));
+  expect(moves()).toBe(1);
+  stage.say(updates(2, ["p", 1, [4, [0, "y"], 2]]));
+  expect(moves()).toBe(2);
+});
+
+test("P5 after a refusal for good, undo brings back nothing that is there already", async () => {
+  const stage = await opened("keep this");
+  stage.type(4, "", 9);
+  stage.say(refused(1, "forbidden"));
+  expect(stage.text).toBe("keep this");
+  undo({ state: stage.editor.state, dispatch: (tr) => stage.editor.dispatch([tr]) });
+  expect(stage.text).toBe("keep this");
+  stage.type(0, "now ");
+  undo({ state: stage.editor.state, dispatch: (tr) => stage.editor.dispatch([tr]) });
+  expect(stage.text).toBe("keep this");
+});
+
+test("L2 undoing a paste in pieces over a selection brings back what it replaced, once", async () => {
+  const stage = await opened("<old>", { max_message_bytes: 400 });
+  stage.type(1, "new ".repeat(200), 4);
+  expect(stage.text).toBe(`<${"new ".repeat(200)}>`);
+  undo({ state: stage.editor.state, dispatch: (tr) => stage.editor.dispatch([tr]) });
+  expect(stage.text).toBe("<old>");
 });

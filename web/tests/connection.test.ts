@@ -1,88 +1,9 @@
 import { expect, test } from "vitest";
-import {
-  type Changes,
-  Connection,
-  type ConnectionOptions,
-  Denied,
-  type Received,
-  type Rejection,
-  type Replica,
-} from "../src/connection/index.ts";
+import { Denied } from "../src/connection/index.ts";
 import { settled } from "./support/clock.ts";
-import { at, beat, fresh, LIMITS, ME, refused, resumed, saved, updates } from "./support/script.ts";
-import { answer, World } from "./support/world.ts";
-
-/** Writes down what it is told, and has one text for every revision. */
-class Scribe implements Replica {
-  told: unknown[] = [];
-  content = "";
-  failing = false;
-
-  start(text: string, confirmed: number): void {
-    this.told.push(["start", text, confirmed]);
-  }
-  receive(updates: readonly Received[]): void {
-    if (this.failing) throw new RangeError("cannot follow");
-    this.told.push(...updates.map(({ changes, own }) => [own ? "own" : "other", changes]));
-  }
-  ready(): void {
-    this.told.push("ready");
-  }
-  reject(rejection: Rejection): void {
-    this.told.push(["reject", rejection.code]);
-  }
-  text(): Iterable<string> {
-    return [this.content];
-  }
-  /** What it was told since this was last asked, but for being ready. */
-  news(): unknown[] {
-    return this.told.splice(0).filter((line) => line !== "ready");
-  }
-}
-
-const TYPED: Changes[] = [[[0, "a"]]];
-
-function begin(options: Partial<ConnectionOptions> = {}) {
-  const world = new World();
-  const scribe = new Scribe();
-  const tokens = {
-    asked: [] as string[],
-    async current() {
-      tokens.asked.push("current");
-      return "t1";
-    },
-    async renewed() {
-      tokens.asked.push("renewed");
-      return "t2";
-    },
-  };
-  const connection = new Connection(
-    { origin: "http://server", document: "doc", tokens, environment: world, ...options },
-    scribe,
-    () => {},
-  );
-  connection.open();
-  return { world, scribe, tokens, connection };
-}
-
-/** A session on `text` at `revision`. */
-async function live(revision = 0, options: Partial<ConnectionOptions> = {}) {
-  const stage = begin(options);
-  await settled();
-  stage.world.socket.accept();
-  stage.world.socket.say(fresh("", revision));
-  stage.scribe.news();
-  return stage;
-}
-
-/** The next session's socket, once it is being opened. */
-async function next(world: World) {
-  const before = world.sockets.length;
-  for (let i = 0; i < 600 && world.sockets.length === before; i++) await world.pass(100);
-  expect(world.sockets.length).toBe(before + 1);
-  world.socket.accept();
-  return world.socket;
-}
+import { asked, begin, live, next, TYPED } from "./support/scribe.ts";
+import { beat, fresh, LIMITS, ME, refused, resumed, saved, updates } from "./support/script.ts";
+import { answer, type World } from "./support/world.ts";
 
 test("H1 the first handshake names the token and a client ID, and no revision", async () => {
   const { world, connection } = begin();
@@ -639,9 +560,3 @@ test("X2 a changed role is the session's from then on", async () => {
   world.socket.say({ type: "role", role: "viewer" });
   expect(connection.state).toMatchObject({ kind: "live", role: "viewer" });
 });
-
-/** A resume at `revision`, as it stands in the query. */
-function asked(revision: number) {
-  const { mark } = at(revision);
-  return { revision: String(revision), mark };
-}

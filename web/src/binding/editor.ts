@@ -10,9 +10,11 @@ export interface Editor {
   readonly state: EditorState;
   /** Each transaction begins where the one before it ends, and the first one at `state`. */
   dispatch(transactions: readonly Transaction[]): void;
+  /** Whether the person is at it: until then, others see no cursor. Without it, as if so. */
+  readonly hasFocus?: boolean;
 }
 
-/** An editor without a view: a state, and someone who hears when its text changes. */
+/** An editor without a view: a state, and someone who hears when its text or selection changes. */
 export class HeadlessEditor implements Editor {
   changed: () => void = () => {};
   #state: EditorState;
@@ -36,7 +38,7 @@ export class HeadlessEditor implements Editor {
       }
       this.#state = transaction.state;
     }
-    if (transactions.some((transaction) => transaction.docChanged)) this.changed();
+    if (transactions.some(({ docChanged, selection }) => docChanged || selection)) this.changed();
   }
 
   /** What a person does to a view. */

@@ -3,7 +3,9 @@ export {
   Binding,
   type BindingEvents,
   collaborative,
+  type Held,
   type Status,
   type Unsent,
 } from "./binding.ts";
 export { type Editor, HeadlessEditor } from "./editor.ts";
+export { undoable } from "./undo.ts";

@@ -1,7 +1,8 @@
+import { Announcer } from "./announcer.ts";
 import { type Cancel, type Environment, platform } from "./environment.ts";
-import { newClientId } from "./identity.ts";
-import { Ledger } from "./ledger.ts";
+import { Ledger, type Memory } from "./ledger.ts";
 import { Pace } from "./pace.ts";
+import { type Peer, Peers } from "./peers.ts";
 import {
   afterAnswer,
   afterClose,
@@ -10,6 +11,7 @@ import {
   blamesPush,
   type Next,
 } from "./policy.ts";
+import type { Range } from "./positions.ts";
 import type { Replica } from "./replica.ts";
 import { Session } from "./session.ts";
 import type { State, StopReason, Why } from "./state.ts";
@@ -26,6 +28,10 @@ export interface ConnectionOptions {
   /** How long a token, a handshake or an answer may take. */
   readonly patience_ms?: number;
   readonly environment?: Environment;
+  /** Whom to go on as: the replica has the text and the changes that belong to it. */
+  readonly memory?: Memory | null;
+  /** Waited for before a push leaves: by then, what it says is kept where a reload finds it. */
+  readonly kept?: (() => Promise<void>) | null;
 }
 
 const BACKOFF: Backoff = { first_ms: 500, ceiling_ms: 30_000 };
@@ -57,17 +63,22 @@ export class Connection {
   readonly #tokens: TokenSource;
   readonly #backoff: Backoff;
   readonly #patience_ms: number;
+  readonly #kept: (() => Promise<void>) | null;
   readonly #ledger: Ledger;
   readonly #pace: Pace;
-  readonly #client = newClientId();
+  readonly #peers = new Peers();
+  readonly #announcer = new Announcer();
 
   #state: State = { kind: "idle" };
   #attempt: Attempt = { session: null, timer: () => {} };
   /** Waits since the last session that held. */
   #failures = 0;
   #token: "current" | "to renew" | "renewed" = "current";
-  /** A handshake of ours ended without a welcome; for all we know, it may reach the server yet. */
-  #stray = false;
+  /**
+   * A handshake of ours, or of whom we go on as, ended without a welcome; for all we know, it may
+   * reach the server yet.
+   */
+  #stray: boolean;
 
   constructor(options: ConnectionOptions, replica: Replica, changed: () => void) {
     this.#replica = replica;
@@ -77,7 +88,9 @@ export class Connection {
     this.#tokens = options.tokens;
     this.#backoff = options.backoff ?? BACKOFF;
     this.#patience_ms = options.patience_ms ?? PATIENCE_MS;
-    this.#ledger = new Ledger(replica);
+    this.#kept = options.kept ?? null;
+    this.#stray = options.memory != null;
+    this.#ledger = new Ledger(replica, options.memory ?? null);
     this.#pace = new Pace(this.#backoff);
   }
 
@@ -100,6 +113,16 @@ export class Connection {
     return this.#ledger.saved;
   }
 
+  /** What to go on from after the page is gone. It holds between two messages, not within one. */
+  get memory(): Memory {
+    return this.#ledger.memory;
+  }
+
+  /** Who else is here: the same list until something in it changes, empty between sessions. */
+  get peers(): readonly Peer[] {
+    return this.#peers.list;
+  }
+
   /** The limits to keep to, if a push may be sent now. */
   get pushable(): Limits | null {
     return this.#attempt.session?.pushable ?? null;
@@ -116,9 +139,32 @@ export class Connection {
     this.#stop("closed");
   }
 
-  /** Cuts a wait short: the network is back, or the person asks. */
+  /** Cuts a wait short: the person asks. */
   retry(): void {
     if (this.#state.kind === "waiting") this.#connect();
+  }
+
+  /**
+   * Something may have happened while nobody looked: the network is another one, or the machine
+   * slept. What the server asked to wait for is waited for.
+   */
+  wake(): void {
+    const state = this.#state;
+    if (state.kind === "waiting") {
+      const asked = state.why === "restart" || state.why === "busy";
+      if (!asked || state.until <= this.#environment.now()) this.#connect();
+    } else if (state.kind === "live" && this.#attempt.session?.doubt() === "dead") {
+      this.#connect();
+    }
+  }
+
+  /**
+   * Tells the others where this client's cursors are, in the confirmed text at `revision` (A1):
+   * soon if live, and else when it is again. No ranges: present, without a cursor.
+   */
+  present(ranges: readonly Range[]): void {
+    this.#announcer.want(ranges);
+    this.#attempt.session?.announce();
   }
 
   /** Gives a live session a newer token before its own runs out (X1). */
@@ -164,12 +210,15 @@ export class Connection {
         this.#wait("lost");
       },
     );
-    const query = new URLSearchParams({ token, client: this.#client, ...this.#ledger.handshake });
+    const query = new URLSearchParams({ token, ...this.#ledger.handshake });
     const around = {
       environment: this.#environment,
       replica: this.#replica,
       ledger: this.#ledger,
       pace: this.#pace,
+      peers: this.#peers,
+      announcer: this.#announcer,
+      kept: this.#kept,
     };
     const session = new Session(`${this.#url.replace(/^http/, "ws")}/live?${query}`, around, {
       live: (live) => {
@@ -270,6 +319,7 @@ export class Connection {
     this.#attempt = next;
     former.timer();
     former.session?.end();
+    this.#peers.end();
     this.#state = state;
     this.#changed();
   }

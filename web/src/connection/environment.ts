@@ -3,7 +3,7 @@ export interface Environment {
   /** Opens a WebSocket. The events come later, never from inside this call. */
   connect(url: string, events: SocketEvents): Socket;
   fetch(url: string, init: { readonly headers: Record<string, string> }): Promise<Answer>;
-  /** Milliseconds of a clock that does not go back. */
+  /** Milliseconds of a clock that does not go back, and goes on while the machine sleeps. */
   now(): number;
   /** Runs `action` once after `delay_ms`, unless cancelled before. */
   schedule(delay_ms: number, action: () => void): Cancel;
@@ -45,10 +45,25 @@ export const platform: Environment = {
     };
   },
   fetch: (url, init) => fetch(url, init),
-  now: () => performance.now(),
+  now: steady(Date.now),
   schedule(delay_ms, action) {
     const timer = setTimeout(action, delay_ms);
     return () => clearTimeout(timer);
   },
   random: Math.random,
 };
+
+/**
+ * The wall's clock, without its steps back. `performance.now` would stand still while some machines
+ * sleep, and a session would seem alive that has long been dead.
+ */
+export function steady(wall_ms: () => number): () => number {
+  let before = wall_ms();
+  let behind = 0;
+  return () => {
+    const now = wall_ms();
+    if (now < before) behind += before - now;
+    before = now;
+    return now + behind;
+  };
+}

@@ -1,4 +1,5 @@
 import { crc32 } from "./crc32.ts";
+import { newClientId } from "./identity.ts";
 import type { Rejection, Replica } from "./replica.ts";
 import type { Beat, Changes, ClientMessage, Refused, Updates, Welcome } from "./wire.ts";
 
@@ -10,6 +11,24 @@ export class Gap extends Error {
 /** The confirmed text cannot be the server's: start fresh (U6). */
 export class Diverged extends Error {
   override readonly name = "Diverged";
+}
+
+/**
+ * What a client has to know again to go on where it was (H5, H7), also after its page is gone: it
+ * belongs to the replica's confirmed text at `at.revision` and to its unconfirmed changes, the
+ * first `flight.count` of which are in flight.
+ *
+ * It names the client's secret ID: keep it only where no other tab takes it while this one lives.
+ */
+export interface Memory {
+  readonly client: string;
+  readonly at: { readonly revision: number; readonly mark: string } | null;
+  /** The last `seq` that was used. */
+  readonly seq: number;
+  readonly flight: { readonly seq: number; readonly count: number } | null;
+  readonly saved: number;
+  /** The last revision that is certainly not before this client's last ordered update. */
+  readonly own: number;
 }
 
 interface Flight {
@@ -25,9 +44,12 @@ interface Flight {
  * what became of its own pushes. It outlives sessions, and has no clock and no socket.
  */
 export class Ledger {
+  /** The secret ID. */
+  readonly id: string;
   readonly #replica: Replica;
   /** Where a resume begins; `null`: the next handshake starts fresh. */
   #at: { revision: number; mark: string } | null = null;
+  /** The public name. */
   #client = "";
   #seq = 0;
   #flight: Flight | null = null;
@@ -35,13 +57,33 @@ export class Ledger {
   /** The last revision that is certainly not before this client's last ordered update. */
   #own = 0;
 
-  constructor(replica: Replica) {
+  constructor(replica: Replica, memory: Memory | null) {
     this.#replica = replica;
+    this.id = memory?.client ?? newClientId();
+    if (!memory) return;
+    this.#at = memory.at;
+    this.#seq = memory.seq;
+    this.#flight = memory.flight && { ...memory.flight, blame: null };
+    this.#saved = memory.saved;
+    this.#own = memory.own;
+  }
+
+  get memory(): Memory {
+    const flight = this.#flight && { seq: this.#flight.seq, count: this.#flight.count };
+    return {
+      client: this.id,
+      at: this.#at,
+      seq: this.#seq,
+      flight,
+      saved: this.#saved,
+      own: this.#own,
+    };
   }
 
   /** What the handshake names (H1). */
   get handshake(): Record<string, string> {
     return {
+      client: this.id,
       ...(this.#at && { revision: String(this.#at.revision), mark: this.#at.mark }),
       ...(this.#flight && { inflight: String(this.#flight.seq) }),
     };

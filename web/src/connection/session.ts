@@ -1,6 +1,8 @@
+import type { Announcer } from "./announcer.ts";
 import type { Cancel, Environment, Socket } from "./environment.ts";
 import { Gap, type Ledger } from "./ledger.ts";
 import type { Pace } from "./pace.ts";
+import type { Peers } from "./peers.ts";
 import type { Replica } from "./replica.ts";
 import type { Live, Why } from "./state.ts";
 import {
@@ -18,6 +20,9 @@ export interface Surroundings {
   readonly replica: Replica;
   readonly ledger: Ledger;
   readonly pace: Pace;
+  readonly peers: Peers;
+  readonly announcer: Announcer;
+  readonly kept: (() => Promise<void>) | null;
 }
 
 export interface SessionEvents {
@@ -30,6 +35,9 @@ export interface SessionEvents {
   /** The server's side has ended, or the network. */
   closed(code: number): void;
 }
+
+/** How late a beat may be where there is reason to doubt that it comes. */
+const LATE_BEAT_MS = 2_000;
 
 /** One session: from the handshake to its end, message by message. */
 export class Session {
@@ -47,8 +55,11 @@ export class Session {
   #ended = false;
   /** The replica is being told something, and cannot push from within. */
   #telling = false;
+  /** When the welcome or the last beat came. */
+  #heard_ms = 0;
   #silence: Cancel = () => {};
   #pause: Cancel = () => {};
+  #hush: Cancel = () => {};
 
   constructor(url: string, around: Surroundings, events: SessionEvents) {
     this.#around = around;
@@ -71,6 +82,7 @@ export class Session {
     this.#ended = true;
     this.#silence();
     this.#pause();
+    this.#hush();
     this.#socket.close();
   }
 
@@ -84,13 +96,42 @@ export class Session {
     return pace.left_ms(environment.now()) > 0 ? null : this.#live.limits;
   }
 
+  /**
+   * Where the push is kept first, the session may end before it is sent. Then the next handshake
+   * names it all the same, and learns that it is void.
+   */
   push(updates: readonly Changes[]): void {
     const limits = this.pushable;
     if (!limits) throw new Error("no push may be sent now");
-    const { environment, ledger, pace } = this.#around;
+    const { environment, ledger, pace, kept } = this.#around;
     const push = ledger.push(updates);
     pace.sent(environment.now(), limits.pushes_per_second);
-    this.send(push);
+    if (!kept) this.send(push);
+    else void kept().then(() => this.#ended || this.send(push));
+  }
+
+  /** Says where this client's cursors are, if others do not know, as soon as the limits allow. */
+  announce(): void {
+    const { announcer, environment } = this.#around;
+    const limits = this.#live?.limits;
+    if (!limits || limits.presence_hz === 0 || this.#telling || !announcer.due) return;
+    const now_ms = environment.now();
+    const left_ms = announcer.left_ms(now_ms);
+    this.#hush();
+    if (left_ms > 0) this.#hush = environment.schedule(left_ms, () => this.announce());
+    else this.send(announcer.say(now_ms, limits));
+  }
+
+  /** The next beat is due soon. A session that is silent for too long is dead already. */
+  doubt(): "dead" | "doubtful" {
+    const { environment } = this.#around;
+    if (!this.#live) return "doubtful";
+    const silent_ms = environment.now() - this.#heard_ms;
+    const heartbeat_ms = 1000 * this.#live.limits.heartbeat_s;
+    if (silent_ms >= 2 * heartbeat_ms) return "dead";
+    const left_ms = Math.max(heartbeat_ms + LATE_BEAT_MS - silent_ms, LATE_BEAT_MS);
+    this.#expectBeatIn(Math.min(left_ms, 2 * heartbeat_ms - silent_ms));
+    return "doubtful";
   }
 
   #received(data: unknown): void {
@@ -105,18 +146,22 @@ export class Session {
     }
     if (this.#ended) return;
     this.#events.changed();
+    this.announce();
     this.#offer();
   }
 
   #take(message: ServerMessage): void {
-    const { ledger } = this.#around;
+    const { ledger, peers, announcer } = this.#around;
     if ((message.type === "welcome") === (this.#live !== null)) {
       throw new WireError("the welcome comes first, and once");
     }
     switch (message.type) {
       case "welcome": {
         ledger.welcome(message);
-        const { client, session, role, limits } = message;
+        const { client, session, revision, role, limits } = message;
+        const length = unitsOf(this.#around.replica.text());
+        peers.begin(client, revision, length, message.presence);
+        announcer.begin(revision, length);
         this.live_since = this.#around.environment.now();
         this.#enter({ kind: "live", client, session, role, limits });
         this.#listen();
@@ -124,7 +169,10 @@ export class Session {
       }
       case "updates": {
         const waited = ledger.inflight;
+        // First, so that the replica finds them where they are in its next text.
+        peers.follow(message);
         ledger.updates(message);
+        announcer.follow(message, this.#live?.client ?? "");
         if (waited && !ledger.inflight) this.#around.pace.settled();
         break;
       }
@@ -143,6 +191,9 @@ export class Session {
         else pace.refused(environment.now(), message.retry_after_ms, environment.random());
         break;
       }
+      case "presence":
+        peers.hear(message);
+        break;
       case "role":
         if (this.#live) this.#enter({ ...this.#live, role: message.role });
         break;
@@ -170,7 +221,11 @@ export class Session {
   /** U5: without a beat for two heartbeats, the connection counts as dead. */
   #listen(): void {
     if (!this.#live) return;
-    const limit_ms = 2000 * this.#live.limits.heartbeat_s;
+    this.#heard_ms = this.#around.environment.now();
+    this.#expectBeatIn(2000 * this.#live.limits.heartbeat_s);
+  }
+
+  #expectBeatIn(limit_ms: number): void {
     this.#silence();
     this.#silence = this.#around.environment.schedule(limit_ms, () =>
       this.#events.broken("silent"),
@@ -186,4 +241,10 @@ export class Session {
     if (left_ms > 0) this.#pause = environment.schedule(left_ms, () => this.#offer());
     else replica.ready();
   }
+}
+
+function unitsOf(text: Iterable<string>): number {
+  let units = 0;
+  for (const piece of text) units += piece.length;
+  return units;
 }

@@ -5,6 +5,8 @@
  * known one that lacks what it must have is a {@link WireError}.
  */
 
+import type { Range } from "./positions.ts";
+
 /** `n` keeps n units; `[n]` deletes n; `[n, line, …]` replaces n by the lines (T3). */
 export type Section = number | readonly [deleted: number, ...lines: string[]];
 
@@ -22,7 +24,9 @@ export interface Limits {
   readonly max_document_units: number;
   readonly max_updates_per_push: number;
   readonly max_sections_per_push: number;
+  readonly max_ranges: number;
   readonly pushes_per_second: number;
+  readonly presence_hz: number;
   readonly heartbeat_s: number;
 }
 
@@ -43,6 +47,7 @@ export interface Welcome {
   readonly reset: boolean;
   /** Only where the handshake named a push. */
   readonly inflight: Fate | null;
+  readonly presence: readonly PeerPresence[];
 }
 
 export type OrderedUpdate = readonly [client: string, seq: number, changes: Changes];
@@ -54,6 +59,23 @@ export interface Updates {
   /** The mark after the last one. */
   readonly mark: string;
   readonly updates: readonly OrderedUpdate[];
+}
+
+/** Where a peer's cursors are, in the text of `revision` (A2). */
+export interface PeerPresence {
+  readonly client: string;
+  readonly name: string;
+  /** `#rrggbb`. */
+  readonly color: string;
+  readonly revision: number;
+  readonly ranges: readonly Range[];
+}
+
+/** What has changed of it. */
+export interface Presence {
+  readonly type: "presence";
+  readonly peers: readonly PeerPresence[];
+  readonly left: readonly string[];
 }
 
 export interface Beat {
@@ -78,6 +100,7 @@ export type ServerMessage =
   | Updates
   | Beat
   | Refused
+  | Presence
   | { readonly type: "saved"; readonly revision: number }
   | { readonly type: "role"; readonly role: Role }
   | { readonly type: "goodbye"; readonly retry_after_ms: number };
@@ -89,6 +112,7 @@ export type ClientMessage =
       readonly seq: number;
       readonly updates: readonly Changes[];
     }
+  | { readonly type: "presence"; readonly revision: number; readonly ranges: readonly Range[] }
   | { readonly type: "beat" }
   | { readonly type: "token"; readonly token: string };
 
@@ -122,6 +146,7 @@ export function decode(data: unknown): ServerMessage | null {
         text: m.text === undefined ? null : string(m, "text"),
         reset: m.reset === true,
         inflight: fate(m.inflight),
+        presence: list(m.presence, "presence").map(peer),
       };
     case "updates":
       return {
@@ -147,6 +172,12 @@ export function decode(data: unknown): ServerMessage | null {
         code: string(m, "code"),
         message: string(m, "message"),
         retry_after_ms: m.retry_after_ms == null ? null : count(m, "retry_after_ms"),
+      };
+    case "presence":
+      return {
+        type: "presence",
+        peers: list(m.peers, "peers").map(peer),
+        left: list(m.left, "left").map(String),
       };
     case "role":
       return { type: "role", role: role(m) };
@@ -175,8 +206,12 @@ function string(fields: Fields, name: string): string {
 /** A number that counts something: finite and not negative. */
 function count(fields: Fields, name: string): number {
   const value = fields[name];
-  if (typeof value !== "number" || !(value >= 0)) throw new WireError(`${name} is not a count`);
+  if (!isCount(value)) throw new WireError(`${name} is not a count`);
   return value;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && value >= 0;
 }
 
 function list(value: unknown, name: string): readonly unknown[] {
@@ -205,9 +240,35 @@ function limits(value: unknown): Limits {
     max_document_units: count(fields, "max_document_units"),
     max_updates_per_push: count(fields, "max_updates_per_push"),
     max_sections_per_push: count(fields, "max_sections_per_push"),
+    max_ranges: count(fields, "max_ranges"),
     pushes_per_second: count(fields, "pushes_per_second"),
+    presence_hz: count(fields, "presence_hz"),
     heartbeat_s: count(fields, "heartbeat_s"),
   };
+}
+
+function peer(value: unknown): PeerPresence {
+  const fields = fieldsOf(value, "a peer");
+  return {
+    client: string(fields, "client"),
+    name: string(fields, "name"),
+    color: color(fields),
+    revision: count(fields, "revision"),
+    ranges: list(fields.ranges, "ranges").map(range),
+  };
+}
+
+/** It goes into styles, so it is nothing but what it should be. */
+function color(fields: Fields): string {
+  const value = string(fields, "color");
+  if (!/^#[0-9a-f]{6}$/i.test(value)) throw new WireError("color is not #rrggbb");
+  return value;
+}
+
+function range(value: unknown): Range {
+  const [anchor, head] = list(value, "a range");
+  if (!isCount(anchor) || !isCount(head)) throw new WireError("a range that is not [anchor, head]");
+  return [anchor, head];
 }
 
 /** The changes themselves are for the editor to read: it refuses what it cannot apply. */

@@ -1,133 +1,256 @@
-import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { Compartment, EditorState } from "@codemirror/state";
-import { EditorView, keymap } from "@codemirror/view";
-import { Binding, collaborative, type Status, type Unsent } from "../binding/index.ts";
-import { Connection } from "../connection/index.ts";
-import type { Account } from "./account.ts";
-import type { Documents } from "./documents.ts";
-import { copyButton, element } from "./element.ts";
-import { inWords } from "./words.ts";
+import { EditorView } from "@codemirror/view";
+import { Binding, collaborative, type Held, type Status, type Unsent } from "../binding/index.ts";
+import { Connection, type Peer, type Replica, watchWake } from "../connection/index.ts";
+import { browserKeep, openKeeper, rescue } from "../keep/index.ts";
+import { type Around, go, type View } from "./around.ts";
+import { Condition } from "./condition.ts";
+import { why } from "./documents.ts";
+import { element } from "./element.ts";
+import { helpButton } from "./help.ts";
+import { icon } from "./icons.ts";
+import { offer } from "./offer.ts";
+import { People } from "./people.ts";
+import { renamed } from "./person.ts";
+import { Refusals } from "./refusals.ts";
+import { Title, titleButton } from "./rename.ts";
+import { shareButton } from "./share.ts";
+import { writing } from "./writing.ts";
 
 /** How often it is looked whether the token runs out. */
 const LOOK_AT_TOKEN_MS = 20_000;
+const OPENING: Status = { connection: { kind: "idle" }, saved: true, kept: false };
+/** A document that bears no title of its own yet. */
+const UNTITLED = "Untitled";
 
-/** One open document: its editor, its state, and the link to it. */
-export class Desk {
-  readonly #place: HTMLElement;
-  readonly #status = element("p", { id: "status", role: "status" });
-  readonly #title = element("h1", { id: "title" });
+/** One open document: its editor, its state, who is there, and the link to it. */
+export class Desk implements View {
+  readonly #around: Around;
+  readonly #id: string;
   readonly #view: EditorView;
-  readonly #binding: Binding;
+  /** From when it is known what an earlier page left unsent here. */
+  #binding: Binding | null = null;
+  readonly #condition: Condition;
+  readonly #people: People;
+  readonly #title: Title;
+  readonly #bar = element("header", { class: "bar" });
+  readonly #main = element("main", { id: "main", class: "desk", tabindex: "-1" });
+  readonly #offers = element("div", { class: "offers" });
+  readonly #readOnly = element("span", { class: "chip" }, "Read only");
+  readonly #refusals: Refusals;
   readonly #writable = new Compartment();
   readonly #leaving = new AbortController();
+  /** Some text is nowhere but in this page. */
+  #unkept = false;
 
-  constructor(place: HTMLElement, id: string, account: Account, documents: Documents) {
-    this.#place = place;
+  /** Of a `fresh` document the title is asked for first. */
+  constructor(place: HTMLElement, id: string, around: Around, fresh: boolean) {
+    this.#around = around;
+    this.#id = id;
+    this.#refusals = new Refusals(id);
     this.#view = new EditorView({
       extensions: [
         collaborative,
-        history(),
-        keymap.of([...defaultKeymap, ...historyKeymap]),
-        EditorView.lineWrapping,
-        EditorView.contentAttributes.of({ "aria-label": "Text" }),
-        EditorView.cspNonce.of(nonce()),
-        EditorView.updateListener.of(({ docChanged }) => {
-          if (docChanged) this.#binding.changed();
+        writing(() => this.#covered_px),
+        EditorView.updateListener.of(({ docChanged, selectionSet, focusChanged }) => {
+          if (docChanged || selectionSet || focusChanged) this.#binding?.changed();
         }),
         this.#writable.of(EditorState.readOnly.of(true)),
       ],
     });
-    this.#binding = new Binding(
-      this.#view,
-      (replica, changed) =>
-        new Connection(
-          { origin: location.origin, document: id, tokens: account },
-          replica,
-          changed,
-        ),
+    this.#condition = new Condition(OPENING, around.notices, {
+      retry: () => this.#binding?.connection.retry(),
+      text: () => this.#view.state.sliceDoc(),
+    });
+    this.#people = new People(() => void this.#changeName());
+    this.#title = new Title(
+      element("h1", { id: "title" }),
+      fresh ? UNTITLED : "",
+      (title) => titleButton(title, () => this.#title.edit()),
       {
-        status: (status) => this.#show(status),
-        rejected: (unsent) => this.#handBack(unsent),
+        label: "Title",
+        save: (title) => this.#rename(title),
+        done: () => this.#view.focus(),
       },
     );
-    this.#build();
-    this.#watch(account);
-    this.#binding.connection.open();
-    documents.look(id).then(
-      ({ title }) => this.#name(title),
-      () => this.#name("Untitled"),
-    );
+    this.#build(place);
+    this.#watch();
+    void this.#open();
+    if (fresh) this.#title.edit();
+    void this.#look();
   }
 
-  get saved(): boolean {
-    return this.#binding.status.saved;
+  mayLeave(): boolean {
+    return !this.#loses || confirm("Some of what you typed is not saved. Leave it?");
   }
 
   leave(): void {
     this.#leaving.abort();
-    this.#binding.connection.close();
-    this.#view.destroy();
-    this.#place.replaceChildren();
+    this.#condition.close();
+    void Promise.resolve(this.#binding?.close()).then(() => this.#view.destroy());
   }
 
-  #build(): void {
-    const link = element("a", { id: "link", href: location.href }, location.href);
-    this.#place.replaceChildren(
-      element("p", {}, element("a", { href: "#" }, "All documents")),
-      this.#title,
-      this.#status,
-      this.#view.dom,
-      element(
-        "p",
-        {},
-        "Link: ",
-        link,
-        " ",
-        copyButton("Copy", () => link.href),
-      ),
+  /** The bar, and the banner under it. */
+  get #covered_px(): number {
+    const lowest = this.#condition.banner.hidden ? this.#bar : this.#condition.banner;
+    return lowest.getBoundingClientRect().bottom;
+  }
+
+  /** Some text would be gone with this page. */
+  get #loses(): boolean {
+    const { saved, kept } = this.#binding?.status ?? OPENING;
+    return this.#unkept || !(saved || kept);
+  }
+
+  /** Takes up what is unsent from before, and connects. */
+  async #open(): Promise<void> {
+    const { account } = this.#around;
+    const { signal } = this.#leaving;
+    const keep = browserKeep();
+    const shelf = { owner: await account.user(), document: this.#id };
+    const keeper = await openKeeper(keep, shelf);
+    if (signal.aborted) {
+      await keeper?.close();
+      return;
+    }
+    const connect = (replica: Replica, changed: () => void, held: Held) =>
+      new Connection(
+        { origin: location.origin, document: this.#id, tokens: account, ...held },
+        replica,
+        changed,
+      );
+    const rejected = (unsent: Unsent) => this.#refused(unsent);
+    const binding = new Binding(
+      this.#view,
+      connect,
+      {
+        status: (status) => this.#show(status),
+        rejected,
+        peers: (peers) => this.#meet(peers),
+      },
+      keeper,
     );
-    this.#show(this.#binding.status);
+    this.#binding = binding;
+    binding.open();
+    if (keeper?.kept) {
+      // Whoever wrote here goes on writing, connected or not.
+      this.#main.dataset.opened = "";
+      this.#setWritable(true);
+    }
+    watchWake(() => binding.connection.wake(), signal);
+    if (keep) void rescue({ keep, shelf, connect, rejected, signal });
+  }
+
+  #build(place: HTMLElement): void {
+    const back = element("a", { class: "back", href: "#" }, icon("back"));
+    back.append(element("span", {}, "All documents"));
+    this.#main.append(
+      element("div", { class: "sheet" }, this.#title.dom, this.#offers, this.#view.dom),
+    );
+    this.#readOnly.hidden = true;
+    this.#showOffers();
+    this.#meet([]);
+    this.#bar.append(
+      back,
+      this.#condition.bar,
+      this.#readOnly,
+      this.#people.dom,
+      shareButton(),
+      helpButton(),
+    );
+    place.replaceChildren(this.#bar, this.#condition.banner, this.#main);
   }
 
   /** What happens around the editor, for as long as it is there. */
-  #watch(account: Account): void {
+  #watch(): void {
     const { signal } = this.#leaving;
-    const { connection } = this.#binding;
-    window.addEventListener("online", () => connection.retry(), { signal });
+    for (const type of ["online", "offline"]) {
+      window.addEventListener(type, () => this.#condition.refresh(), { signal });
+    }
     window.addEventListener(
       "beforeunload",
       (event) => {
-        if (!this.saved) event.preventDefault();
+        if (this.#loses) event.preventDefault();
       },
       { signal },
     );
+    window.addEventListener(
+      "keydown",
+      (event) => {
+        if (event.key === "F2") this.#title.edit();
+      },
+      { signal },
+    );
+    document.addEventListener(
+      "visibilitychange",
+      () => {
+        if (!document.hidden) void this.#look();
+      },
+      { signal },
+    );
+    // A click below a short text means the text.
+    this.#main.addEventListener("mousedown", (event) => {
+      if (event.target !== this.#main) return;
+      event.preventDefault();
+      this.#view.focus();
+    });
+    const { account } = this.#around;
     const timer = setInterval(() => {
       if (!account.expiring) return;
       // Where this fails, the server closes in time, and the connection asks for a token itself.
       account.renewed().then(
-        (token) => connection.renew(token),
+        (token) => this.#binding?.connection.renew(token),
         () => {},
       );
     }, LOOK_AT_TOKEN_MS);
     signal.addEventListener("abort", () => clearInterval(timer));
   }
 
-  #name(title: string): void {
-    if (this.#leaving.signal.aborted) return;
-    this.#title.textContent = title;
-    document.title = title;
+  // The title
+
+  async #look(): Promise<void> {
+    try {
+      this.#name((await this.#around.documents.look(this.#id)).title);
+    } catch {
+      // The connection finds out why, and says so.
+      if (this.#title.title === "") this.#name(UNTITLED);
+    }
   }
 
+  async #rename(title: string): Promise<void> {
+    document.title = `${title} · Collab`;
+    try {
+      this.#name((await this.#around.documents.rename(this.#id, title)).title);
+    } catch (error) {
+      this.#name(this.#title.title);
+      this.#around.notices.show(`The title was not changed. ${why(error)}`);
+      throw error;
+    }
+  }
+
+  #name(title: string): void {
+    if (this.#leaving.signal.aborted) return;
+    this.#title.title = title;
+    document.title = `${title} · Collab`;
+  }
+
+  // The state
+
   #show(status: Status): void {
-    const { connection, saved } = status;
-    this.#status.dataset.connection = connection.kind;
-    this.#status.dataset.saved = String(saved);
-    this.#status.textContent = inWords(status);
+    if (this.#leaving.signal.aborted) return;
+    const { connection } = status;
+    this.#condition.show(status);
     // Between sessions, one may go on typing.
     if (connection.kind === "live") {
-      this.#setWritable(connection.role === "owner" || connection.role === "editor");
+      const writes = connection.role === "owner" || connection.role === "editor";
+      this.#setWritable(writes);
+      this.#readOnly.hidden = writes;
+      this.#title.locked = !writes;
+      this.#main.dataset.opened = "";
+      if (document.activeElement === document.body) this.#view.focus();
     } else if (connection.kind === "stopped") {
       this.#setWritable(false);
+      this.#condition.alone = !("opened" in this.#main.dataset);
     }
   }
 
@@ -137,24 +260,74 @@ export class Desk {
     this.#view.dispatch({ effects });
   }
 
-  /** What the server will not take stays with the person who wrote it. */
-  #handBack({ message, text, typed }: Unsent): void {
+  /** The others hear of it with the next session. */
+  async #changeName(): Promise<void> {
+    if (!(await renamed(this.#around)) || this.#leaving.signal.aborted) return;
+    const connection = this.#binding?.connection;
+    this.#meet(connection?.peers ?? []);
+    connection?.close();
+    connection?.open();
+  }
+
+  /** Who is here. One person may have several tabs. */
+  #meet(peers: readonly Peer[]): void {
+    const people = new Map(peers.map(({ name, color }) => [`${color} ${name}`, { name, color }]));
+    this.#people.show([{ name: this.#around.account.name, color: null }, ...people.values()]);
+  }
+
+  // What the server will not take stays with the person who wrote it
+
+  #refused({ message, text, typed }: Unsent): void {
     const kept = typed.length > 0 ? typed.join("\n") : text;
-    const box = element("textarea", { readonly: "", "aria-label": "Your text" });
-    box.value = kept;
-    this.#view.dom.before(
-      element(
-        "section",
-        { class: "unsent" },
-        element("p", {}, `The server did not take your last changes: ${message}. Here they are:`),
-        box,
-        copyButton("Copy", () => kept),
+    const id = Date.now().toString(36);
+    if (!this.#refusals.add({ id, message, text: kept })) this.#unkept = true;
+    this.#showOffers();
+    const notice = this.#around.notices.show("Your last changes were not taken.", {
+      label: "Show them",
+      run: () => {
+        notice.close();
+        this.#offers.lastElementChild?.scrollIntoView({ block: "center" });
+        this.#offers.querySelector<HTMLElement>("section:last-child textarea")?.focus();
+      },
+    });
+    this.#leaving.signal.addEventListener("abort", notice.close);
+  }
+
+  #showOffers(): void {
+    this.#offers.replaceChildren(
+      ...this.#refusals.all.map((refusal) =>
+        offer(refusal, {
+          save: async (text) => {
+            await this.#saveApart(text);
+            this.#settle(refusal.id);
+          },
+          dismiss: () => this.#settle(refusal.id),
+        }),
       ),
     );
   }
-}
 
-/** The server gives each page a nonce for the styles that the editor writes. */
-function nonce(): string {
-  return document.querySelector<HTMLMetaElement>("meta[property=csp-nonce]")?.nonce ?? "";
+  #settle(refusal: string): void {
+    this.#refusals.remove(refusal);
+    if (this.#refusals.all.length === 0) this.#unkept = false;
+    this.#showOffers();
+    this.#view.focus();
+  }
+
+  async #saveApart(text: string): Promise<void> {
+    const { documents, notices } = this.#around;
+    try {
+      const { id, title } = await documents.create(`From “${this.#title.title}”`, text);
+      const notice = notices.show(`Saved as ${title}.`, {
+        label: "Open",
+        run: () => {
+          notice.close();
+          go(id);
+        },
+      });
+    } catch (error) {
+      notices.show(`Not saved. ${why(error)}`);
+      throw error;
+    }
+  }
 }

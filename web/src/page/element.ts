@@ -1,3 +1,6 @@
+import { copy } from "./clipboard.ts";
+import { type IconName, icon } from "./icons.ts";
+
 type Attributes = Readonly<Record<string, string>>;
 
 /** An element with its attributes and children. */
@@ -13,23 +16,52 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
 }
 
 /** A button and what it does. */
-export function button(label: string, action: () => void): HTMLButtonElement {
-  const made = element("button", { type: "button" }, label);
+export function button(
+  label: string,
+  action: () => void,
+  attributes: Attributes = {},
+): HTMLButtonElement {
+  const made = element("button", { type: "button", ...attributes }, label);
   made.addEventListener("click", action);
   return made;
 }
 
+/** A button that shows an icon, and bears its label for tooltips and screen readers. */
+export function iconButton(name: IconName, label: string, action: () => void): HTMLButtonElement {
+  const made = button("", action, { class: "icon", "aria-label": label, title: label });
+  made.append(icon(name));
+  return made;
+}
+
+/** Text for screen readers alone. */
+export function unseen(text: string): HTMLElement {
+  return element("span", { class: "unseen" }, text);
+}
+
+/** How long a button says that it has copied. */
+const COPIED_MS = 2_000;
+
 /** A button that copies what `text` gives, and says so. */
 export function copyButton(label: string, text: () => string): HTMLButtonElement {
-  const made = button(label, () => {
-    navigator.clipboard.writeText(text()).then(
-      () => {
-        made.textContent = "Copied";
-      },
-      () => {
-        made.textContent = "Copying is not allowed here";
-      },
-    );
-  });
+  const words = element("span", { "aria-live": "polite" }, label);
+  const made = button(
+    "",
+    () => {
+      copy(text()).then(
+        () => say("Copied"),
+        () => say("Not allowed"),
+      );
+    },
+    { class: "copy" },
+  );
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const say = (result: string) => {
+    words.textContent = result;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      words.textContent = label;
+    }, COPIED_MS);
+  };
+  made.append(icon("copy"), words);
   return made;
 }

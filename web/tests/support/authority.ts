@@ -6,6 +6,7 @@ import {
   type Changes,
   crc32,
   type Environment,
+  type Range,
   type SocketEvents,
 } from "../../src/connection/index.ts";
 import { Clock } from "./clock.ts";
@@ -17,6 +18,11 @@ interface Ordered {
   readonly seq: number;
   readonly changes: ChangeSet;
   readonly mark: string;
+}
+
+interface Cursors {
+  readonly revision: number;
+  readonly ranges: readonly Range[];
 }
 
 interface Push {
@@ -98,7 +104,7 @@ export class Authority implements Backend {
       saved: this.#saved,
       role: "editor",
       limits: { ...LIMITS, heartbeat_s: HEARTBEAT_S },
-      presence: [],
+      presence: this.#everybody(),
       ...(inflight && { inflight: ordered ? "ordered" : "void" }),
       ...(resumes
         ? { revision, mark: asked.get("mark") }
@@ -138,6 +144,37 @@ export class Authority implements Backend {
     return null;
   }
 
+  /** A2, at once: told with the positions where they are in the text as it is now. */
+  present(from: Session, cursors: Cursors): void {
+    from.cursors = this.#carried(cursors);
+    this.tellOthers(from, { type: "presence", peers: [peerOf(from)], left: [] });
+  }
+
+  #carried({ revision, ranges }: Cursors): Cursors {
+    const { length } = this.#text;
+    const mapped = this.#history
+      .slice(revision)
+      .reduce<readonly Range[]>(
+        (all, { changes }) =>
+          all.map(([anchor, head]) => [changes.mapPos(anchor), changes.mapPos(head)]),
+        ranges,
+      );
+    return {
+      revision: this.revision,
+      ranges: mapped.map(([a, b]) => [Math.min(a, length), Math.min(b, length)]),
+    };
+  }
+
+  tellOthers(from: Session, message: object): void {
+    for (const session of this.#sessions.values()) if (session !== from) session.say(message);
+  }
+
+  #everybody(): object[] {
+    const sessions = [...this.#sessions.values()];
+    for (const session of sessions) session.cursors = this.#carried(session.cursors);
+    return sessions.map(peerOf);
+  }
+
   /** T8: over the history one update at a time, on both sides. */
   #rebase(updates: readonly ChangeSet[], revision: number): ChangeSet[] {
     let rebased = [...updates];
@@ -172,7 +209,9 @@ export class Authority implements Backend {
   #connect(url: URL, events: SocketEvents) {
     const id = url.searchParams.get("client") ?? "";
     const session = new Session(this, url.searchParams, `public ${id.slice(0, 6)}`, events, () => {
-      if (this.#sessions.get(id) === session) this.#sessions.delete(id);
+      if (this.#sessions.get(id) !== session) return;
+      this.#sessions.delete(id);
+      this.tellOthers(session, { type: "presence", peers: [], left: [session.client] });
     });
     this.clock.schedule(0, () => {
       this.#sessions.get(id)?.end(4409);
@@ -184,6 +223,10 @@ export class Authority implements Backend {
       close: () => session.end(1000),
     };
   }
+}
+
+function peerOf({ client, cursors }: Session): object {
+  return { client, name: client, color: "#2d5bb9", ...cursors };
 }
 
 /** T5, for the first of a push's updates: enough to catch a client that does not clean. */
@@ -199,11 +242,12 @@ function cutsPair(changes: ChangeSet, text: Text): boolean {
 }
 
 class Session {
+  readonly client: string;
+  cursors: Cursors = { revision: 0, ranges: [] };
   #at = 0;
   #ended = false;
   readonly #authority: Authority;
   readonly #asked: URLSearchParams;
-  readonly #client: string;
   readonly #events: SocketEvents;
   readonly #forget: () => void;
 
@@ -216,7 +260,7 @@ class Session {
   ) {
     this.#authority = authority;
     this.#asked = asked;
-    this.#client = client;
+    this.client = client;
     this.#events = events;
     this.#forget = forget;
   }
@@ -224,9 +268,10 @@ class Session {
   begin(): void {
     if (this.#ended) return;
     this.#events.opened();
-    const welcome = this.#authority.welcome(this.#asked, this.#client) as { revision: number };
+    const welcome = this.#authority.welcome(this.#asked, this.client) as { revision: number };
     this.#at = welcome.revision;
     this.say(welcome);
+    this.#authority.present(this, { revision: 0, ranges: [] });
     this.follow();
     this.#beat();
   }
@@ -239,9 +284,11 @@ class Session {
     this.say(updates);
   }
 
-  hear(message: { type: string } & Push): void {
-    if (this.#ended || message.type !== "push") return;
-    const refused = this.#authority.push(this.#client, message);
+  hear(message: { type: string } & Push & Cursors): void {
+    if (this.#ended) return;
+    if (message.type === "presence") this.#authority.present(this, message);
+    if (message.type !== "push") return;
+    const refused = this.#authority.push(this.client, message);
     if (refused) this.say(refused);
   }
 

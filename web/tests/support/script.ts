@@ -8,6 +8,8 @@ export const LIMITS: Limits = {
   max_updates_per_push: 50,
   max_sections_per_push: 1_000,
   pushes_per_second: 1_000,
+  max_ranges: 3,
+  presence_hz: 10,
   heartbeat_s: 10,
 };
 
@@ -54,4 +56,13 @@ export function saved(revision: number): object {
 
 export function refused(seq: number, code: string, more: object = {}): object {
   return { type: "refused", seq, code, message: code, ...more };
+}
+
+/** A peer at `revision`, called after its client. */
+export function peer(client: string, revision: number, ...ranges: [number, number][]): object {
+  return { client, name: client.toUpperCase(), color: "#2d5bb9", revision, ranges };
+}
+
+export function presence(peers: object[], left: string[] = []): object {
+  return { type: "presence", peers, left };
 }

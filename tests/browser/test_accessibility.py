@@ -1,0 +1,68 @@
+"""axe finds nothing on any page, in light and in dark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.building import built
+
+if TYPE_CHECKING:
+    from playwright.async_api import ViewportSize
+
+    from bench.server import ServerProcess
+    from tests.browser.people import People, Person
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
+
+PHONE: ViewportSize = {"width": 360, "height": 740}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_every_page_is_accessible(site: ServerProcess, people: People, dark: bool) -> None:
+    ada = await people.come("Ada", site.url, dark=dark)
+    await ada.page.locator("#new").wait_for()
+    assert await violations(ada) == [], "an empty list"
+    address = await ada.new_document("Notes")
+    bob = await people.come("Bob", address, dark=dark)
+    await bob.begin()
+    await bob.type("# Heading\n\nSome *text* with `code`, a [link](https://a.test) and **more**.\n")
+    await ada.begin()
+    await ada.page.locator(".cm-peerCursor").wait_for(state="attached")
+    assert await violations(ada) == [], "the editor"
+    await ada.page.keyboard.press("Control+f")
+    assert await violations(ada) == [], "the editor's search"
+    await ada.page.set_viewport_size(PHONE)
+    assert await violations(ada) == [], "the editor on a phone"
+    assert not await scrolls_sideways(ada)
+    await ada.go_to_list()
+    await ada.listed("Notes")
+    assert await violations(ada) == [], "the list on a phone"
+    assert not await scrolls_sideways(ada)
+    await ada.page.get_by_role("button", name="Delete Notes").click()
+    await ada.page.get_by_role("button", name="Undo").wait_for()
+    assert await violations(ada) == [], "a deletion that can be undone"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_the_first_question_is_accessible(
+    site: ServerProcess, people: People, dark: bool
+) -> None:
+    ada = await people.come("Ada", site.url, dark=dark)
+    await ada.page.evaluate("localStorage.clear()")
+    await ada.page.reload()
+    await ada.page.get_by_label("Your name").wait_for()
+    assert await violations(ada) == []
+
+
+async def violations(person: Person) -> list[Any]:
+    """Each rule that is broken, and where."""
+    await person.page.evaluate(built("node_modules/axe-core/axe.min.js").read_text())
+    found = await person.page.evaluate("axe.run()")
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
+
+
+async def scrolls_sideways(person: Person) -> bool:
+    root = "document.documentElement"
+    return bool(await person.page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"))

@@ -1,0 +1,22 @@
+import type { Account } from "./account.ts";
+import type { Documents } from "./documents.ts";
+import type { Notices } from "./notices.ts";
+
+/** What every view has around it. */
+export interface Around {
+  readonly account: Account;
+  readonly documents: Documents;
+  readonly notices: Notices;
+}
+
+/** What is in the page at a time: the list, or a document. */
+export interface View {
+  /** False if something would be lost and the person would rather stay. */
+  mayLeave(): boolean;
+  leave(): void;
+}
+
+/** Opens a document, or the list. */
+export function go(id: string): void {
+  location.hash = id;
+}
