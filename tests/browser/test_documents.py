@@ -99,6 +99,7 @@ async def test_a_deleted_document_is_gone_and_whoever_is_in_it_is_told(
     await ada.listed()
     await ada.page.reload()  # what is not undone when a page is left is deleted
     await bob.page.wait_for_selector('#status[data-connection="stopped"]')
+    await ada.page.reload()
     await ada.page.get_by_text("A blank page").wait_for()
     await bob.go_to_list()
     await bob.page.get_by_text("A blank page").wait_for()
