@@ -1,5 +1,5 @@
 import { defaultKeymap, historyKeymap } from "@codemirror/commands";
-import { markdownKeymap, markdownLanguage } from "@codemirror/lang-markdown";
+import { markdownKeymap } from "@codemirror/lang-markdown";
 import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
 import { Compartment, EditorState, type Extension, Prec } from "@codemirror/state";
@@ -8,6 +8,7 @@ import { tags } from "@lezer/highlight";
 import { undoable } from "../binding/index.ts";
 import { remoteCursors } from "../presence/index.ts";
 import { blocks } from "./blocks.ts";
+import { markdownWhileItPays } from "./markdown.ts";
 import { markupKeymap } from "./markup.ts";
 
 /** How Markdown looks is in `style/text.css`; here is only what is what. */
@@ -50,8 +51,7 @@ export function writing(covered_px: () => number): Extension {
     undoable,
     remoteCursors,
     followsScheme(),
-    // Without `markdown()`, which brings whole parsers of HTML, CSS and JavaScript along.
-    markdownLanguage,
+    markdownWhileItPays(),
     Prec.high(keymap.of(markdownKeymap)),
     syntaxHighlighting(looks),
     blocks,
