@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadGroupScheduling
 
 from tests.peer import Peer
 from tests.serving import Serving, serving
@@ -12,6 +13,22 @@ from tests.serving import Serving, serving
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+
+class BrowserTogether(LoadGroupScheduling):  # type: ignore[misc]
+    """One worker has the browser; all other tests go wherever there is room.
+
+    xdist's own groups have no effect: it renames the tests of a group in a way that this pytest
+    does not look at any more.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if nodeid.startswith("tests/browser/") else nodeid
+
+
+@pytest.hookimpl
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BrowserTogether | None:
+    return BrowserTogether(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture

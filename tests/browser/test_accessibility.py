@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.server import ServerProcess
     from tests.browser.people import People, Person
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 

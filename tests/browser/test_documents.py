@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bench.server import ServerProcess
     from tests.browser.people import People
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_name_is_asked_for_once(site: ServerProcess, people: People) -> None:

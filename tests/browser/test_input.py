@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.server import ServerProcess
     from tests.browser.people import People, Person
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MAX_UNITS = 5_000
 MAX_MESSAGE_BYTES = 2_000

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bench.server import ServerProcess
     from tests.browser.people import People
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCRIPT = """() => {
     const script = document.createElement("script");

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bench.server import ServerProcess
     from tests.browser.people import People, Person
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_others_cursors_are_seen_where_they_are_with_their_names(

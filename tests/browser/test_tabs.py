@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bench.server import ServerProcess
     from tests.browser.people import People, Person
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_two_tabs_of_one_browser_do_not_fight(site: ServerProcess, people: People) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.server import ServerProcess
     from tests.browser.people import People
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_textarea_and_the_editor_write_in_one_document(

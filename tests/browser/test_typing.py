@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bench.server import ServerProcess
     from tests.browser.people import People
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_two_pages_that_type_at_once_converge_and_a_reload_finds_the_text(
