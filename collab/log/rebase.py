@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collab.errors import Stale
+from collab.text.change import SPLICE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +23,9 @@ MAX_REBASE_COST = 250_000
 """How many sections a rebase may meet: of both changes, at each mapping of one over the other.
 
 Sections and not updates, since they are what takes time, and since a change may come to have more
-of them while it is mapped: a deletion over insertions inside it does.
+of them while it is mapped: a deletion over insertions inside it does. A change counts for no less
+than a splice.
 """
-
-SPLICE_SECTIONS = 3
 
 
 def rebase(updates: Sequence[Change], concurrent: Sequence[Change]) -> tuple[Change, ...]:
@@ -39,7 +39,7 @@ def rebase(updates: Sequence[Change], concurrent: Sequence[Change]) -> tuple[Cha
     """
     if not concurrent:
         return tuple(updates)
-    if len(updates) * len(concurrent) * 2 * SPLICE_SECTIONS > MAX_REBASE_COST:
+    if len(updates) * len(concurrent) * 2 * SPLICE_SIZE > MAX_REBASE_COST:
         raise _costly(concurrent)
     over = list(concurrent)
     rebased = []

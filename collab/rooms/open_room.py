@@ -71,7 +71,7 @@ class OpenRoom:
         self.presenter = Presenter(
             room.history, presence_hz, lambda: (self.visible_revision, len(self.visible_text))
         )
-        self.feed: Feed  # set by `follow`, before anything is pushed
+        self.feed: Feed  # set by who opens the room, before anything is pushed
         self.holders = 0
         self._room = room
         self._saver = saver

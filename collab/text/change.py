@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collab.text.text import Text
 
 
+SPLICE_SIZE = 3
+"""Sections of a splice: keep, one replaced section, keep."""
+
 _new = object.__new__
 
 
@@ -106,8 +109,8 @@ class Change:
 
     @property
     def size(self) -> int:
-        """What mapping it or over it costs: its sections, or 3 for a splice."""
-        return 3 if self._start >= 0 else len(self.sections)
+        """What mapping it or over it costs: its sections, and no less than a splice's."""
+        return SPLICE_SIZE if self._start >= 0 else max(len(self.sections), SPLICE_SIZE)
 
     @property
     def is_empty(self) -> bool:
