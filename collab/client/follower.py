@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collab.client.difference import difference
+from collab.text.difference import difference
 
 if TYPE_CHECKING:
     from collab.text import Change, Text

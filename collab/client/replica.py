@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from collab.client.cut import cut, json_bytes
-from collab.client.difference import difference
 from collab.client.errors import Astray, Rejected, refusal
 from collab.client.wire import Push
 from collab.errors import InvalidChange, RateLimited, Stale, Unavailable
 from collab.text import Change, Text
+from collab.text.difference import difference
 
 if TYPE_CHECKING:
     from collab.client.wire import Beat, Limits, Refused, Updates, Welcome

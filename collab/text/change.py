@@ -113,6 +113,13 @@ class Change:
         return SPLICE_SIZE if self._start >= 0 else max(len(self.sections), SPLICE_SIZE)
 
     @property
+    def inserts(self) -> tuple[str, ...]:
+        """What each replaced section puts in, as unit strings."""
+        if self._start >= 0:
+            return (self._insert,)
+        return tuple(insert for _, insert in self.sections if insert is not None)
+
+    @property
     def is_empty(self) -> bool:
         """Whether it keeps everything."""
         return self._start < 0 and all(insert is None for _, insert in self.sections)

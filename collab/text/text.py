@@ -51,7 +51,7 @@ class Text:
         return self._length
 
     def __str__(self) -> str:
-        return from_units(self.units())
+        return "".join(map(from_units, self.leaves()))  # so that other threads come in between
 
     def __repr__(self) -> str:
         return f"<Text of {self._length} units>"

@@ -12,11 +12,16 @@ from functools import lru_cache
 _ASTRAL = re.compile("([\U00010000-\U0010ffff])")
 _PAIR = re.compile("([\ud800-\udbff][\udc00-\udfff])")
 
+PIECE = 65_536
+"""Longer strings are taken in pieces, so that other threads come in between."""
+
 
 def to_units(s: str) -> str:
     """UnicodeEncodeError (a ValueError) for an unpaired surrogate."""
     if s.isascii() or len(s.encode("utf-16-le")) == 2 * len(s):
         return s
+    if len(s) > PIECE:
+        return "".join(to_units(s[at : at + PIECE]) for at in range(0, len(s), PIECE))
     parts = _ASTRAL.split(s)  # every other one is an astral character
     parts[1::2] = map(_halves, parts[1::2])
     return "".join(parts)

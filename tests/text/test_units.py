@@ -31,6 +31,14 @@ def test_units_add_up(s: str, t: str) -> None:
     assert to_units(s) + to_units(t) == to_units(s + t)
 
 
+def test_a_long_text_is_taken_in_pieces_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    s = "a😀é\n𝄞" * 5
+    whole = to_units(s)
+    for piece in range(1, 8):
+        monkeypatch.setattr("collab.text.units.PIECE", piece)
+        assert to_units(s) == whole
+
+
 @pytest.mark.parametrize("unpaired", ["\ud800", "a\udc00b", "\udc00\ud800", "😀\ud83d"])
 def test_an_unpaired_surrogate_is_no_text(unpaired: str) -> None:
     with pytest.raises(ValueError, match="surrogates not allowed"):

@@ -1,16 +1,13 @@
-"""The difference between two texts, and the cutting of large changes."""
+"""The difference between two texts."""
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collab.client.cut import cut
-from collab.client.difference import difference
-from collab.errors import TooLarge
-from collab.text import Change, Text, to_units
+from collab.text import Text
+from collab.text.difference import difference
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXTS = st.text(st.sampled_from("ab \n😀😁"), max_size=30)
@@ -59,34 +56,16 @@ def test_long_texts_that_differ_everywhere_take_no_long_time() -> None:
     assert str(difference(old, new).apply(Text.of(old))) == new
 
 
-@st.composite
-def changes(draw: st.DrawFn) -> tuple[str, Change]:
-    pieces = draw(st.lists(st.tuples(TEXTS, st.none() | TEXTS), max_size=8))
-    sections = tuple(
-        (len(to_units(text)), insert if insert is None else to_units(insert))
-        for text, insert in pieces
-        if text or insert is not None
-    )
-    return "".join(text for text, _ in pieces), Change(sections)
-
-
 @UNHURRIED
-@given(changes(), st.integers(3, 8), st.integers(120, 400))
-def test_the_pieces_of_a_cut_change_do_what_it_does_within_the_limits(
-    text_and_change: tuple[str, Change], max_sections: int, max_bytes: int
-) -> None:
-    """L2, T5."""
-    text, change = text_and_change
-    now = Text.of(text)
-    for piece in cut(change, max_sections, max_bytes):
-        assert len(piece.sections) <= max_sections
-        assert len(msgspec.json.encode(piece.to_json())) <= max_bytes
-        now = piece.apply(now)
-    assert now == change.apply(Text.of(text))
+@given(TEXTS, TEXTS, st.integers(1, 9))
+def test_a_limit_of_sections_is_kept(old: str, new: str, most: int) -> None:
+    change = difference(old, new, most)
+    assert len(change.sections) <= most
+    assert str(change.apply(Text.of(old))) == new
 
 
-def test_a_limit_without_room_for_a_character_is_told() -> None:
-    with pytest.raises(TooLarge):
-        cut(Change.replace(0, 0, 0, "a"), 2, 1_000)
-    with pytest.raises(TooLarge):
-        cut(Change.replace(0, 0, 0, "a"), 3, 50)
+def test_where_sections_are_limited_the_longest_that_both_have_is_kept() -> None:
+    old = "one two\nlonger line\nthree\n"
+    new = "One two\nlonger line\nThree\n"
+    assert len(difference(old, new).sections) == 4
+    assert difference(old, new, 3).sections == ((1, "O"), (19, None), (6, "Three\n"))
