@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -50,13 +50,20 @@ class Entry:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Ordered:
-    """What an entry made: revisions `first` to `last`.
+class Point(NamedTuple):
+    """The end of a push: its revision, its mark, and what the history weighs up to there."""
 
-    `updates` are the changes as they took effect, of a void entry empty ones; `changes` the same in
-    JSON. `before` is the mark at `first - 1`, `mark` the one at `last`, `text` the text there.
-    `void` tells why it took no effect.
+    revision: int
+    mark: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What stays of an entry that was ordered: revisions `first` to `last`.
+
+    `changes` are in JSON, as they took effect, those of a void entry empty. `mark` is the mark at
+    `last`, and `weight` what the whole history weighs up to there.
     """
 
     client: str
@@ -64,16 +71,28 @@ class Ordered:
     author: str
     at: int
     first: int
-    before: str
     mark: str
-    updates: tuple[Change, ...]
+    weight: int
     changes: tuple[bytes, ...]
-    text: Text
-    void: Refusal | None = None
+    void: bool = False
 
     @property
     def last(self) -> int:
-        return self.first + len(self.updates) - 1
+        return self.first + len(self.changes) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered(Past):
+    """An entry that was just ordered, and what it made.
+
+    `updates` are `changes`; `before` is the mark at `first - 1`, `text` the text at `last`.
+    `refusal` tells why a void entry took no effect.
+    """
+
+    before: str
+    updates: tuple[Change, ...]
+    text: Text
+    refusal: Refusal | None = None
 
 
 def first_mark(document_id: str) -> str:

@@ -6,6 +6,7 @@ verdict over the same log.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from collab.errors import Stale
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 MAX_BASE_DISTANCE = 10_000
 """How many revisions a push's base may lie behind the revision that the push follows."""
 
+MAX_BASE_WEIGHT = 16 * 1024 * 1024
+"""How much the pushes after a push's base may weigh (`weigh`), so that what a server has to hold of
+the past is bounded in bytes, and not in revisions alone."""
+
+REPLACEMENT_WEIGHT = 128
+"""What a replaced section and the keep beside it weigh, besides their text."""
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+
 MAX_REBASE_COST = 250_000
 """How many sections a rebase may meet: of both changes, at each mapping of one over the other.
 
@@ -26,6 +36,19 @@ Sections and not updates, since they are what takes time, and since a change may
 of them while it is mapped: a deletion over insertions inside it does. A change counts for no less
 than a splice.
 """
+
+
+def weigh(change: Change, written: bytes) -> int:
+    """What a change weighs, `written` in JSON: about the bytes that it takes in memory."""
+    return len(written) + REPLACEMENT_WEIGHT * (1 + len(change.inserts))
+
+
+def weigh_written(change: bytes) -> int:
+    """The same, from the JSON alone: the replaced sections are the brackets outside its strings."""
+    brackets = change.count(b"[")
+    if brackets > 2:  # those of the change and of a splice; more may be in its text
+        brackets = _STRING.sub(b"", change).count(b"[")
+    return len(change) + REPLACEMENT_WEIGHT * brackets
 
 
 def rebase(updates: Sequence[Change], concurrent: Sequence[Change]) -> tuple[Change, ...]:

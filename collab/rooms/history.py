@@ -1,90 +1,123 @@
 """The recent past of a document, in memory: what rebasing, resuming and slow sessions need.
 
-Every revision keeps its change and who pushed it, every push its mark and its items for the wire,
+Every revision keeps its change, every push who sent it, its mark and its items for the wire,
 encoded once. At least the rebase window is kept, and not much more.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from typing import TYPE_CHECKING
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from collab.log.entry import encode_json
-from collab.log.rebase import MAX_BASE_DISTANCE
+import msgspec
+
+from collab.log.entry import Point, encode_json
+from collab.log.rebase import MAX_BASE_DISTANCE, MAX_BASE_WEIGHT
+from collab.text import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from collab.log.entry import Ordered
-    from collab.text import Change
+    from collab.log.entry import Ordered, Past
 
 SLACK = MAX_BASE_DISTANCE // 4
+WEIGHT_SLACK = MAX_BASE_WEIGHT // 4
 """How far the history may outgrow the window before it is cut, so that a cut costs little."""
 
 
-class History:
-    """Revisions `start + 1` to `end`. Revisions are counted from the document's beginning."""
+class _Push(NamedTuple):
+    end: Point
+    items: bytes
+    void: bool
 
-    def __init__(self, revision: int, mark: str, tail: Iterable[Ordered] = ()) -> None:
-        self.start = self.end = revision
-        self._start_mark = mark
-        # One of each for each revision after `start`.
-        self._changes: list[Change] = []
-        self._sources: list[tuple[str, int]] = []
-        # One of each for each push after `start`.
+
+class History:
+    """The pushes from `start` to `end`. Revisions are counted from the document's beginning."""
+
+    def __init__(self, start: Point, tail: Iterable[Past] = ()) -> None:
+        self._start = self.end = start
+        # One for each revision after the start; what came from the database is JSON until somebody
+        # asks for it, which is seldom: `_raw` says for how many.
+        self._changes: list[Change | bytes] = []
+        self._raw = 0
+        # One of each for each push after the start.
+        self._pushes: list[_Push] = []
         self._ends: list[int] = []
-        self._marks: list[str] = []
-        self._items: list[bytes] = []
-        self._void: list[bool] = []
-        for ordered in tail:
-            self.append(ordered)
+        self._sources: list[tuple[str, int]] = []
+        for past in tail:
+            self._add(past, past.changes)
+        self._raw = len(self._changes)
+        self._cut()
+
+    @property
+    def start(self) -> int:
+        """The first revision that is kept."""
+        return self._start.revision
+
+    @property
+    def weight(self) -> int:
+        """What is kept weighs so much."""
+        return self.end.weight - self._start.weight
 
     def append(self, ordered: Ordered) -> None:
-        source = ordered.client, ordered.seq
-        for change in ordered.updates:
-            self._changes.append(change)
-            self._sources.append(source)
-        self.end = ordered.last
-        self._ends.append(self.end)
-        self._marks.append(ordered.mark)
-        self._items.append(wire_items(ordered))
-        self._void.append(ordered.void is not None)
-        if self.end - self.start > MAX_BASE_DISTANCE + SLACK:
-            self._cut(self.end - MAX_BASE_DISTANCE)
+        self._add(ordered, ordered.updates)
+        if (
+            self.end.revision - self.start > MAX_BASE_DISTANCE + SLACK
+            or self.weight > MAX_BASE_WEIGHT + WEIGHT_SLACK
+        ):
+            self._cut()
 
-    def since(self, revision: int) -> list[Change]:
+    def _add(self, past: Past, changes: Sequence[Change | bytes]) -> None:
+        self.end = Point(past.last, past.mark, past.weight)
+        self._changes += changes
+        self._pushes.append(_Push(self.end, wire_items(past), past.void))
+        self._ends.append(self.end.revision)
+        self._sources.append((past.client, past.seq))
+
+    def reaches(self, base: int) -> bool:
+        """Whether a push may still be based on a revision: the log's verdict, whatever is kept."""
+        if base < self.start or self.end.revision - base > MAX_BASE_DISTANCE:
+            return False
+        push = bisect_right(self._ends, base)
+        before = self._pushes[push - 1].end if push else self._start
+        return self.end.weight - before.weight <= MAX_BASE_WEIGHT
+
+    def since(self, revision: int) -> Sequence[Change]:
         """The changes after `revision`, which is kept."""
-        return self._changes[revision - self.start :]
+        place = revision - self.start
+        for index in range(place, self._raw):
+            raw = cast("bytes", self._changes[index])
+            self._changes[index] = Change.from_json(msgspec.json.decode(raw))
+        self._raw = min(self._raw, place)
+        return cast("list[Change]", self._changes[place:])
 
     def has(self, client: str, seq: int, since: int) -> bool:
         """Whether an entry of this client and seq, void or not, was ordered after `since`."""
         try:
-            self._sources.index((client, seq), since - self.start)
+            self._sources.index((client, seq), bisect_right(self._ends, since))
         except ValueError:
             return False
         return True
 
     def last_seq(self, client: str, since: int) -> int:
         """The largest seq that a client pushed after a revision; -1 if there was none."""
-        recent = self._sources[max(since - self.start, 0) :]
+        recent = self._sources[bisect_right(self._ends, since) :]
         return max((seq for name, seq in recent if name == client), default=-1)
 
     def took_effect(self, client: str, seq: int) -> bool:
         """Whether a push of this client and seq took effect, as far back as is kept."""
         try:
-            place = self._sources.index((client, seq))
+            return not self._pushes[self._sources.index((client, seq))].void
         except ValueError:
             return False
-        push = bisect_left(self._ends, self.start + place + 1)
-        return not self._void[push]
 
     def mark_at(self, revision: int) -> str | None:
         """The mark at a revision; None where it is not kept or lies inside a push."""
         if revision == self.start:
-            return self._start_mark
+            return self._start.mark
         push = bisect_left(self._ends, revision)
         if push < len(self._ends) and self._ends[push] == revision:
-            return self._marks[push]
+            return self._pushes[push].end.mark
         return None
 
     def items(self, after: int, upto: int, max_bytes: int) -> tuple[bytes, int, str]:
@@ -94,30 +127,37 @@ class History:
         At least one push, and no more than fit `max_bytes`. Both revisions are ends of pushes, and
         `after` is kept.
         """
-        push = 0 if after == self.start else bisect_left(self._ends, after) + 1
+        push = bisect_right(self._ends, after)
         last = bisect_left(self._ends, upto, lo=push)
-        size = len(self._items[push])
+        size = len(self._pushes[push].items)
         end = push
-        while end < last and size + len(self._items[end + 1]) <= max_bytes:
+        while end < last and size + len(self._pushes[end + 1].items) <= max_bytes:
             end += 1
-            size += len(self._items[end])
-        return b",".join(self._items[push : end + 1]), self._ends[end], self._marks[end]
+            size += len(self._pushes[end].items)
+        items = b",".join(each.items for each in self._pushes[push : end + 1])
+        return items, self._ends[end], self._pushes[end].end.mark
 
-    def _cut(self, revision: int) -> None:
-        """Forget the pushes that end before or at `revision`."""
-        pushes = bisect_left(self._ends, revision + 1)
+    def _cut(self) -> None:
+        """Forget the pushes that lie before the window."""
+        pushes = max(
+            bisect_right(self._ends, self.end.revision - MAX_BASE_DISTANCE),
+            bisect_left(
+                self._pushes,
+                self.end.weight - MAX_BASE_WEIGHT,
+                key=lambda push: push.end.weight,
+            ),
+        )
         if not pushes:
             return
-        start = self._ends[pushes - 1]
-        revisions = start - self.start
-        self._start_mark = self._marks[pushes - 1]
-        self.start = start
-        del self._changes[:revisions], self._sources[:revisions]
-        del self._ends[:pushes], self._marks[:pushes], self._items[:pushes], self._void[:pushes]
+        revisions = self._ends[pushes - 1] - self.start
+        self._start = self._pushes[pushes - 1].end
+        self._raw = max(self._raw - revisions, 0)
+        del self._changes[:revisions]
+        del self._pushes[:pushes], self._ends[:pushes], self._sources[:pushes]
 
 
-def wire_items(ordered: Ordered) -> bytes:
+def wire_items(past: Past) -> bytes:
     """A push as items of an `updates` message: `[client,seq,changes]`, of a void one `["",0,…]`."""
-    client, seq = ("", 0) if ordered.void else (ordered.client, ordered.seq)
+    client, seq = ("", 0) if past.void else (past.client, past.seq)
     head = b"[%s,%d," % (encode_json(client), seq)
-    return b",".join(b"%s%s]" % (head, change) for change in ordered.changes)
+    return b",".join(b"%s%s]" % (head, change) for change in past.changes)

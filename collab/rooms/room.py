@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from collab.errors import InvalidChange, Refusal, Stale
 from collab.log.entry import Ordered, encode_json
-from collab.log.rebase import MAX_BASE_DISTANCE, rebase
+from collab.log.rebase import rebase, weigh
 from collab.rooms.history import History
 from collab.text import Change
 
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from collab.log.entry import Entry
     from collab.storage.history import Saved
     from collab.text import Text
+
+
+ROOM_BYTES = 16 * 1024
+UNIT_BYTES = 4
+"""What a room takes empty, and for each unit of its text; `weigh` says the rest. About."""
 
 
 class Copied(Refusal):
@@ -36,18 +41,29 @@ class Settled(Refusal):
 class Room:
     """A document at the end of its log, as far as it was heard."""
 
-    def __init__(self, text: Text, revision: int, mark: str, history: History) -> None:
+    def __init__(self, text: Text, history: History) -> None:
+        """`text` is the text at the end of `history`."""
         self.text = text
-        self.revision = revision
-        self.mark = mark
         self.history = history
         self._judged: tuple[Entry, tuple[Change, ...], Text] | None = None
 
     @classmethod
     def restore(cls, saved: Saved) -> Room:
         """A room at the end of what the database has."""
-        past = History(saved.start, saved.start_mark, saved.tail)
-        return cls(saved.text, saved.revision, saved.mark, past)
+        return cls(saved.text, History(saved.start, saved.tail))
+
+    @property
+    def revision(self) -> int:
+        return self.history.end.revision
+
+    @property
+    def mark(self) -> str:
+        return self.history.end.mark
+
+    @property
+    def memory(self) -> int:
+        """About how many bytes it takes."""
+        return ROOM_BYTES + UNIT_BYTES * len(self.text) + self.history.weight
 
     def judge(self, entry: Entry) -> Text:
         """The text that `entry` would make if it came next.
@@ -63,32 +79,34 @@ class Room:
 
         An entry that is not valid here is void: it takes its revisions with empty changes.
         """
-        void: Refusal | None = None
+        refusal: Refusal | None = None
         try:
             if self._judged is not None and self._judged[0] is entry:
                 _, updates, text = self._judged
             else:
                 updates, text = self._rebase(entry)
-        except Refusal as refusal:
-            void = refusal
+        except Refusal as error:
+            refusal = error
             updates, text = (Change.empty(len(self.text)),) * entry.revisions, self.text
+        changes = tuple(encode_json(update.to_json()) for update in updates)
+        end = self.history.end
         ordered = Ordered(
             client=entry.client,
             seq=entry.seq,
             author=entry.author,
             at=entry.at,
-            first=self.revision + 1,
-            before=self.mark,
+            first=end.revision + 1,
+            before=end.mark,
             mark=mark,
+            weight=end.weight + sum(map(weigh, updates, changes)),
+            changes=changes,
             updates=updates,
-            changes=tuple(encode_json(update.to_json()) for update in updates),
             text=text,
-            void=void,
+            void=refusal is not None,
+            refusal=refusal,
         )
         self._judged = None
         self.text = text
-        self.revision = ordered.last
-        self.mark = mark
         self.history.append(ordered)
         return ordered
 
@@ -101,8 +119,8 @@ class Room:
             raise InvalidChange("a push has at least one update")
         if base > self.revision or base < 0:
             raise InvalidChange(f"there is no revision {base} yet; the last is {self.revision}")
-        if base < max(self.revision - MAX_BASE_DISTANCE, self.history.start):
-            raise Stale(f"revision {base} is more than {MAX_BASE_DISTANCE} revisions behind")
+        if not self.history.reaches(base):
+            raise Stale(f"revision {base} is too far behind {self.revision}")
         # A copy can only be one of a push after its own base, and these are walked anyway.
         if self.history.has(entry.client, entry.seq, base):
             raise Copied("this push was ordered before")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collab.errors import InvalidChange, Stale
-from collab.log.rebase import rebase
+from collab.log.entry import encode_json
+from collab.log.rebase import REPLACEMENT_WEIGHT, rebase, weigh, weigh_written
 from collab.text import Change, Text
 
 
@@ -114,3 +115,27 @@ def test_t8_both_sides_of_a_rebase_make_the_same_text(
             pending[place], foreign = own.map(foreign), foreign.map(own, before=True)
         editor = foreign.apply(editor)
     assert str(editor) == str(server)
+
+
+sections = st.one_of(
+    st.integers(0, 9),
+    st.tuples(st.integers(0, 9)).map(list),
+    st.builds(
+        lambda units, lines: [units, *lines],
+        st.integers(0, 9),
+        st.lists(st.text(st.sampled_from('a[]",\\é😀\t\x01')), min_size=1, max_size=3),
+    ),
+)
+
+
+@given(st.lists(sections, max_size=6))
+def test_a_change_weighs_the_same_whether_it_is_read_or_written(value: list[Any]) -> None:
+    made = change(value)
+    written = encode_json(made.to_json())
+    assert weigh(made, written) == weigh_written(written)
+
+
+def test_a_text_of_brackets_weighs_what_any_text_weighs() -> None:
+    for text in ("[" * 1_000, "x" * 1_000):
+        made = Change.replace(0, 0, 0, text)
+        assert weigh(made, encode_json(made.to_json())) < 1_000 + 3 * REPLACEMENT_WEIGHT

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from collab.log.entry import Ordered
+from collab.log.entry import Ordered, Point
 from collab.rooms.history import History
 from collab.rooms.presence import COLORS, MAX_CARRY, Presence, bounded, color_of
 from collab.text import Change, Text
@@ -18,7 +18,7 @@ class Document:
 
     def __init__(self, text: str) -> None:
         self.text = Text.of(text)
-        self.history = History(1, "mark")
+        self.history = History(Point(1, "mark", 0))
         self.presence = Presence(self.history)
 
     def change(self, start: int, end: int, insert: str) -> None:
@@ -32,7 +32,8 @@ class Document:
                 seq=1,
                 author="typist",
                 at=1,
-                first=self.history.end + 1,
+                first=self.history.end.revision + 1,
+                weight=0,
                 before="",
                 mark="mark",
                 updates=(update,),
@@ -42,7 +43,7 @@ class Document:
         )
 
     def told(self, since: int = -1, besides: str = "", visible: int | None = None) -> Any:
-        visible = self.history.end if visible is None else visible
+        visible = self.history.end.revision if visible is None else visible
         message = self.presence.news(since, visible, len(self.text)).message(besides)
         return None if message is None else json.loads(message)
 
