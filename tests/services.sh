@@ -1,9 +1,15 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Python and Node: a Chromium from Debian's packages.
+# Installs what the tests need beside Python and Node, from Debian's packages: a Chromium, PostgreSQL,
+# of which they run servers of their own, and what the documentation's examples use.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
+command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+  missing+=(postgresql)
+for tool in curl jq; do
+  command -v "$tool" >/dev/null || missing+=("$tool")
+done
 
 if [ ${#missing[@]} -eq 0 ]; then
   exit 0
