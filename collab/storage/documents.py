@@ -11,6 +11,7 @@ from sqlalchemy import and_, bindparam, select, update
 
 from collab.access.roles import Role
 from collab.errors import NotFound
+from collab.log.entry import first_mark
 from collab.storage import users as known_users
 from collab.storage.tables import documents, members, segments, users
 from collab.storage.upsert import insert_if_new
@@ -57,8 +58,12 @@ def create(
             owner_id=owner.id,
             created_at=at,
             updated_at=at,
-            saved_revision=first.revision,
-            saved_mark=first.mark,
+            saved_revision=first.end.revision,
+            saved_mark=first.end.mark,
+            saved_weight=first.end.weight,
+            merged_revision=0,
+            loose_segments=first.end.revision,
+            snapshot_weight=0,
             length=first.length,
         )
     )
@@ -72,7 +77,9 @@ def create(
             segments.insert().values(
                 document_id=document_id,
                 first_revision=1,
-                last_revision=first.revision,
+                last_revision=1,
+                mark_before=first_mark(document_id),
+                weight_before=0,
                 pushes=first.pushes,
             )
         )
@@ -81,7 +88,7 @@ def create(
         title=title,
         role=Role.OWNER,
         owner=Owner(owner.id, owner.name),
-        saved_revision=first.revision,
+        saved_revision=first.end.revision,
         length=first.length,
         created_at=at,
         updated_at=at,
@@ -103,7 +110,9 @@ async def opened(database: Database, document_id: str, user: User, at: int) -> D
 
 def put_on_list(connection: Connection, document_id: str, user: User, at: int) -> None:
     """Make `user` an editor, unless they have a role already. Raises `NotFound`."""
-    if connection.scalar(select(documents.c.id).where(documents.c.id == document_id)) is None:
+    # Locked on PostgreSQL, where another server may delete it meanwhile.
+    found = select(documents.c.id).where(documents.c.id == document_id)
+    if connection.scalar(found.with_for_update(read=True, key_share=True)) is None:
         raise _not_found()
     known_users.add(connection, user, at)
     insert_if_new(

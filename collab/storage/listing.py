@@ -19,7 +19,7 @@ from collab.storage.documents import DOCUMENT_ID, Document, fold, from_row, seen
 from collab.storage.tables import documents, members
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import Connection
 
     from collab.access.roles import Role
 
@@ -50,7 +50,7 @@ class Page(NamedTuple):
     next: str | None
 
 
-async def page(connection: AsyncConnection, user_id: str, listing: Listing) -> Page:
+def page(connection: Connection, user_id: str, listing: Listing) -> Page:
     """Raises `BadRequest` for a cursor that is not one of this list's."""
     key = _KEYS[listing.sort.removeprefix("-")]
     place = tuple_(key, documents.c.id)
@@ -65,7 +65,7 @@ async def page(connection: AsyncConnection, user_id: str, listing: Listing) -> P
         after = _Place.decode(listing.cursor, listing.sort)
         last = (after.key, after.id)
         query = query.where(place < last if descending else place > last)
-    rows = (await connection.execute(query)).all()
+    rows = connection.execute(query).all()
     shown = rows[: listing.limit]
     if len(rows) == len(shown):
         return Page([from_row(row) for row in shown], None)
@@ -73,7 +73,10 @@ async def page(connection: AsyncConnection, user_id: str, listing: Listing) -> P
     return Page([from_row(row) for row in shown], end.encode())
 
 
-_Key = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | str
+_Key = (
+    Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    | Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*\Z")]
+)
 _DocumentId = Annotated[str, msgspec.Meta(pattern=rf"^{DOCUMENT_ID.pattern}\Z")]
 
 

@@ -24,7 +24,7 @@ def found(package: Path) -> Path:
 MIGRATIONS = found(Path(collab.__file__).parent)
 
 
-def migrate(path: Path, migrations: Path = MIGRATIONS) -> None:
+def migrate_sqlite(path: Path, migrations: Path = MIGRATIONS) -> None:
     """Upgrade the SQLite database at `path`, all of it or nothing.
 
     A migration may have to build a table anew and drop the old one. Where foreign keys are

@@ -23,10 +23,21 @@ metadata = MetaData(
     }
 )
 
+
+def _by_code_point(kind: String) -> String:
+    """Text that is compared by code point on PostgreSQL too, as SQLite and Python do, whatever the
+    database's own collation.
+    """
+    compared = type(kind)(kind.length, collation="C")
+    return kind.with_variant(compared, "postgresql")
+
+
+ID = _by_code_point(String(64))
+
 users = Table(
     "users",
     metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("name", Text, nullable=False),
     Column("guest", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -35,16 +46,22 @@ users = Table(
 documents = Table(
     "documents",
     metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("title", Text, nullable=False),
     # The title in the form that a search compares: Unicode normalised and case folded.
-    Column("title_key", Text, nullable=False),
+    Column("title_key", _by_code_point(Text()), nullable=False),
     Column("owner_id", ForeignKey("users.id"), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     # How far the segments reach. Moved only in the transaction that adds a segment.
     Column("saved_revision", BigInteger, nullable=False),
     Column("saved_mark", String(64), nullable=False),
+    Column("saved_weight", BigInteger, nullable=False, server_default="0"),
+    # What the upkeep goes by: how far segments are merged for good, how many lie behind that, and
+    # what the history weighed at the last snapshot.
+    Column("merged_revision", BigInteger, nullable=False, server_default="0"),
+    Column("loose_segments", BigInteger, nullable=False, server_default="0"),
+    Column("snapshot_weight", BigInteger, nullable=False, server_default="0"),
     Column("length", BigInteger, nullable=False),
 )
 
@@ -58,8 +75,9 @@ members = Table(
     Index(None, "user_id"),
 )
 
-# The pushes of one document that one commit saved: revisions `first` to `last`, without gap to the
-# row before. `pushes` is `storage.history`'s.
+# Some of a document's pushes, one commit's or more: revisions `first` to `last`, without gap to the
+# row before. `mark_before` and `weight_before` are the mark and the weight of the history at the
+# revision before `first`. `pushes` is `storage.segments`'.
 segments = Table(
     "segments",
     metadata,
@@ -67,6 +85,8 @@ segments = Table(
     Column("first_revision", BigInteger, primary_key=True, autoincrement=False),
     Column("last_revision", BigInteger, nullable=False),
     Column("pushes", LargeBinary, nullable=False),
+    Column("weight_before", BigInteger, nullable=False, server_default="0"),
+    Column("mark_before", String(64), nullable=False, server_default=""),
 )
 
 # A whole text, so that opening a document replays a tail and not its history.
@@ -77,6 +97,7 @@ snapshots = Table(
     Column("revision", BigInteger, primary_key=True, autoincrement=False),
     Column("mark", String(64), nullable=False),
     Column("text", LargeBinary, nullable=False),
+    Column("weight", BigInteger, nullable=False, server_default="0"),
 )
 
 # The largest `seq` of each client that took effect: where a push's fate is found, however old.
@@ -84,8 +105,33 @@ clients = Table(
     "clients",
     metadata,
     Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
-    Column("client", String(64), primary_key=True),
+    Column("client", ID, primary_key=True),
     Column("seq", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index(None, "at"),
+)
+
+# Revisions that somebody gave a name, counted from 1 in each document.
+versions = Table(
+    "versions",
+    metadata,
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("author_id", ForeignKey("users.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# The requests that bear an idempotency key, each user's by their key. `answer` is what was
+# answered, null while that is not known; `api.idempotency` reads it.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", ID, primary_key=True),
+    Column("key", _by_code_point(String(255)), primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("answer", LargeBinary),
     Column("at", BigInteger, nullable=False),
     Index(None, "at"),
 )

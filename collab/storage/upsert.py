@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
 
-def insert_if_new(connection: Connection, table: Table, **values: object) -> None:
-    """Insert a row, unless there is one with its primary key: that one stays as it is."""
+def insert_if_new(connection: Connection, table: Table, **values: object) -> bool:
+    """Insert a row, unless there is one with its primary key: that one stays as it is.
+
+    Returns whether it was inserted.
+    """
     insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
-    connection.execute(insert.values(values).on_conflict_do_nothing())
+    return connection.execute(insert.values(values).on_conflict_do_nothing()).rowcount == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from collab.access.tokens import User
 from collab.storage.ids import new_id
@@ -12,6 +12,8 @@ from collab.storage.tables import users
 from collab.storage.upsert import insert_if_new
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Connection
 
 
@@ -32,3 +34,9 @@ def rename(connection: Connection, user: User, at: int) -> None:
     """Make the user known by `user.name`."""
     add(connection, user, at)
     connection.execute(update(users).where(users.c.id == user.id).values(name=user.name))
+
+
+def names(connection: Connection, user_ids: Collection[str]) -> dict[str, str]:
+    """The names of the users that are known, by id."""
+    found = connection.execute(select(users.c.id, users.c.name).where(users.c.id.in_(user_ids)))
+    return {row.id: row.name for row in found}

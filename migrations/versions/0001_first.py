@@ -9,10 +9,14 @@ branch_labels = None
 depends_on = None
 
 
+ID = sa.String(64).with_variant(sa.String(64, collation="C"), "postgresql")
+TITLE_KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
 def upgrade() -> None:
     op.create_table(
         "users",
-        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("id", ID, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("guest", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -20,10 +24,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "documents",
-        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("id", ID, nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
-        sa.Column("title_key", sa.Text(), nullable=False),
-        sa.Column("owner_id", sa.String(64), nullable=False),
+        sa.Column("title_key", TITLE_KEY, nullable=False),
+        sa.Column("owner_id", ID, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("saved_revision", sa.BigInteger(), nullable=False),
@@ -35,7 +39,7 @@ def upgrade() -> None:
     op.create_table(
         "members",
         _document_id("members"),
-        sa.Column("user_id", sa.String(64), nullable=False),
+        sa.Column("user_id", ID, nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("document_id", "user_id", name="pk_members"),
@@ -61,7 +65,7 @@ def upgrade() -> None:
     op.create_table(
         "clients",
         _document_id("clients"),
-        sa.Column("client", sa.String(64), nullable=False),
+        sa.Column("client", ID, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("document_id", "client", name="pk_clients"),
@@ -72,7 +76,7 @@ def upgrade() -> None:
 def _document_id(table: str) -> sa.Column[str]:
     return sa.Column(
         "document_id",
-        sa.String(64),
+        ID,
         sa.ForeignKey("documents.id", name=f"fk_{table}_document_id", ondelete="CASCADE"),
         nullable=False,
     )

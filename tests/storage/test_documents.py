@@ -14,6 +14,7 @@ from sqlalchemy import select
 from collab.access.roles import Role
 from collab.access.tokens import User
 from collab.errors import NotFound
+from collab.log.entry import Point
 from collab.storage import documents, history
 from collab.storage.documents import fold
 from collab.storage.tables import members, users
@@ -41,15 +42,16 @@ async def test_what_is_created_is_what_its_owner_opens(database: Database) -> No
 async def test_a_text_is_the_first_push_of_the_history(database: Database) -> None:
     await create(database, text="a😀")
     saved = await history.load(database, "d")
-    assert (str(saved.text), saved.revision) == ("a😀", 1)
+    assert (str(saved.text), saved.end.revision) == ("a😀", 1)
     (push,) = saved.tail
-    assert (push.first, push.last, push.author, push.at, push.mark) == (1, 1, "ada", 1, saved.mark)
+    assert (push.first, push.last, push.author, push.at) == (1, 1, "ada", 1)
+    assert Point(push.last, push.mark, push.weight) == saved.end
 
 
 async def test_an_empty_document_is_at_revision_0(database: Database) -> None:
     await create(database)
     saved = await history.load(database, "d")
-    assert (str(saved.text), saved.revision, saved.tail) == ("", 0, [])
+    assert (str(saved.text), saved.end.revision, saved.tail) == ("", 0, [])
 
 
 async def test_whoever_opens_a_document_is_its_editor_from_then_on(database: Database) -> None:

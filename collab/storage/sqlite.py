@@ -1,0 +1,233 @@
+"""An SQLite database.
+
+A write is a function of a plain connection that runs as one transaction in one hop to the writing
+thread: on SQLite a transaction whose every statement hops costs three times as much, and there is
+only one writer at a time anyway. A reading that every handshake needs goes the same way, to threads
+of its own (`look_up`); other readings go through SQLAlchemy's async engine (`read`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import structlog
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from collab.errors import Misconfigured
+from collab.storage.migrations import MIGRATIONS, migrate_sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 5_000
+READING_THREADS = 2
+REOPEN_TIMEOUT_S = 30.0
+
+
+class SQLiteDatabase:
+    """An SQLite database in WAL mode, used by this server alone.
+
+    SQLite goes on writing into a file that was moved or deleted. So each use looks first whether
+    the file is still there, and each commit once more before it counts: without its file the
+    database fails as any other that does not answer, and it serves again when the file is back. One
+    that was put in its place is opened anew, after all connections to the old one are closed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="collab-writer")
+        self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="collab-reader")
+        self._lock: IO[str] | None = None
+        self._engines: _Engines | None = None
+        self._uses = 0
+        self._unused = asyncio.Event()
+        self._reopening = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    async def start(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(self.path)
+        self.path.touch()
+        self._engines = _Engines(self.path)
+
+    async def migrate(self, migrations: Path = MIGRATIONS) -> None:
+        await asyncio.to_thread(migrate_sqlite, self.path, migrations)
+
+    async def close(self) -> None:
+        engines, self._engines = self._engines, None
+        if engines is not None:
+            await self._disconnect(engines)
+        self._readers.shutdown(wait=True)
+        self._thread.shutdown(wait=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        engines = await self._use()
+        try:
+            async with engines.reading.connect() as connection:
+                yield connection
+        finally:
+            self._used()
+
+    async def look_up(self, work: Callable[[Connection], T]) -> T:
+        engines = await self._use()
+        return await self._run(self._readers, _reading, engines.looking, work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        engines = await self._use()
+        return await self._run(self._thread, engines.transaction, work)
+
+    def _run(
+        self, threads: ThreadPoolExecutor, call: Callable[..., T], *args: object
+    ) -> asyncio.Future[T]:
+        """The use ends when the thread is done, whether somebody still waits for it or not."""
+        loop = asyncio.get_running_loop()
+        running = threads.submit(call, *args)
+        running.add_done_callback(lambda _: loop.call_soon_threadsafe(self._used))
+        return asyncio.wrap_future(running)
+
+    # -- The file -----------------------------------------------------------------------------
+
+    async def _use(self) -> _Engines:
+        """The engines on the file that is there now. Raises `DisconnectionError` if none is."""
+        assert self._engines is not None, "the database is not started"
+        if not self._engines.on_file():
+            async with self._reopening:
+                if not self._engines.on_file():
+                    await self._reopen()
+        self._uses += 1
+        return self._engines
+
+    def _used(self) -> None:
+        self._uses -= 1
+        self._unused.set()
+
+    async def _reopen(self) -> None:
+        """Leave the old file altogether before the new one is opened: they share side files."""
+        assert self._engines is not None
+        if not self.path.exists():
+            raise _gone()
+        try:
+            async with asyncio.timeout(REOPEN_TIMEOUT_S):
+                while self._uses:
+                    self._unused.clear()
+                    await self._unused.wait()
+        except TimeoutError:
+            raise DisconnectionError("the database file that was replaced is in use yet") from None
+        log.warning("the database file was replaced; opening it anew")
+        await self._disconnect(self._engines)
+        self._engines = _Engines(self.path)
+
+    async def _disconnect(self, engines: _Engines) -> None:
+        loop = asyncio.get_running_loop()
+        await engines.reading.dispose()
+        await loop.run_in_executor(self._readers, engines.looking.dispose)
+        await loop.run_in_executor(self._thread, engines.writing.dispose)
+
+
+class _Engines:
+    """The ways to one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = _identity(path)
+        # Never made anew by a connection: an empty file in its place would hide that it is gone.
+        database = f"file:{quote(str(path))}"
+        url = URL.create("sqlite", database=database, query={"mode": "rw", "uri": "true"})
+        self.writing = create_engine(
+            url,
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False},
+            hide_parameters=True,  # titles and names reach no log
+        )
+        self.looking = create_engine(
+            url,
+            pool_size=READING_THREADS,
+            connect_args={"check_same_thread": False},
+            hide_parameters=True,
+        )
+        self.reading = create_async_engine(
+            url.set(drivername="sqlite+aiosqlite"), hide_parameters=True
+        )
+        event.listen(self.writing, "connect", _set_up_connection)
+        event.listen(self.writing, "begin", _begin_immediate)
+        for reading in (self.looking, self.reading.sync_engine):
+            event.listen(reading, "connect", _set_up_connection)
+            event.listen(reading, "begin", _begin)
+
+    def on_file(self) -> bool:
+        return _identity(self._path) == self._file is not None
+
+    def transaction(self, work: Callable[[Connection], T]) -> T:
+        with self.writing.begin() as connection:
+            done = work(connection)
+        if not self.on_file():  # else what was committed may be in a file that nobody can reach
+            raise _gone()
+        return done
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _gone() -> DisconnectionError:
+    return DisconnectionError("the database file is gone")
+
+
+def _reading(engine: Engine, work: Callable[[Connection], T]) -> T:
+    with engine.connect() as connection:
+        return work(connection)
+
+
+def _set_up_connection(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's "begin" event begins, not the driver
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")  # first: the next may have to wait
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")  # what is read until the end belongs together
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _lock(path: Path) -> IO[str]:
+    """Hold the file for this process: one server orders by itself, and two would not."""
+    lock = path.with_name(f"{path.name}.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise Misconfigured(
+            f"another server uses {path}; one server at a time may"
+        ) from None
+    return lock
