@@ -13,12 +13,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from collab.counts import Counts
 from collab.rooms import frames
 from collab.rooms.frames import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from collab.rooms.containment import Containment
     from collab.rooms.history import History
     from collab.text import Text
 
@@ -59,11 +61,20 @@ Batches = dict[tuple[int, int], tuple[Batch, int]]
 class Fanout:
     """The sessions of one room, and how far the history may be shown."""
 
-    def __init__(self, history: History, revision: int, saved: int, text: Text) -> None:
+    def __init__(
+        self,
+        history: History,
+        text: Text,
+        containment: Containment,
+        counts: Counts | None = None,
+    ) -> None:
+        """All of `history`, whose end is `text`, may be shown and is saved."""
         self._history = history
-        self.visible = revision
-        self.saved = saved
+        self.visible = self.saved = history.end.revision
         self.text = text
+        self._contained = containment
+        self._counts = Counts() if counts is None else counts
+        self._closed = False
         self._readers: dict[Reader, None] = {}
         self._timer: asyncio.Handle | None = None
         self._quiet_until = 0.0
@@ -78,63 +89,81 @@ class Fanout:
     def discard(self, reader: Reader) -> None:
         self._readers.pop(reader, None)
 
-    def show(self, revision: int, text: Text, saved: int) -> None:
+    def show(self, revision: int, text: Text) -> None:
         """The history may be shown up to `revision`, whose text is `text`."""
-        self.visible, self.text, self.saved = revision, text, saved
-        if self._timer is None and self._readers:
-            loop = asyncio.get_running_loop()
-            wait = self._quiet_until - time.perf_counter()
-            self._timer = (
-                loop.call_later(wait, self._flush) if wait > 0 else loop.call_soon(self._flush)
-            )
+        self.visible, self.text = revision, text
+        self._wake()
+
+    def save(self, revision: int) -> None:
+        """The database has the history up to `revision`, which is not beyond what is shown."""
+        self.saved = revision
+        self._wake()
 
     def close(self) -> None:
+        """Send nothing more."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def catch_up(self, reader: Reader) -> None:
+        """Send a session what it lacks, while it can be written to."""
+        with self._contained:
+            self._send(reader, {})
+
+    def _wake(self) -> None:
+        if self._timer is not None or self._closed or not self._readers:
+            return
+        loop = asyncio.get_running_loop()
+        wait = self._quiet_until - time.perf_counter()
+        self._timer = (
+            loop.call_later(wait, self._flush) if wait > 0 else loop.call_soon(self._flush)
+        )
 
     def _flush(self) -> None:
         self._timer = None
         started = time.perf_counter()
         shared: Batches = {}
-        for reader in self:
-            self.catch_up(reader, shared)
+        with self._contained:
+            for reader in self:
+                self._send(reader, shared)
         took = time.perf_counter() - started
         self._quiet_until = started + min(took / FLUSH_SHARE, MAX_WAIT_S)
 
-    def catch_up(self, reader: Reader, shared: Batches | None = None) -> None:
-        """Send a session what it lacks, while it can be written to.
-
-        `shared` holds what was made for other sessions in the same flush.
-        """
-        batches = {} if shared is None else shared
+    def _send(self, reader: Reader, shared: Batches) -> None:
+        """`shared` holds what was made for other sessions in the same flush."""
         while (reader.position < self.visible or reader.saved < self.saved) and reader.writable:
             if reader.position < self._history.start:
                 reader.fell_behind()
                 return
             place = reader.position, reader.saved
-            if place not in batches:
-                batches[place] = self._batch(*place)
-            batch, reader.position = batches[place]
+            if place not in shared:
+                shared[place] = self._batch(*place)
+            batch, reader.position = shared[place]
+            self._counts.deliveries += reader.position - place[0]
             if reader.position == self.visible:
                 reader.saved = self.saved
             reader.write(batch)
 
     def beat(self) -> None:
         """Send each session its beat (U5)."""
-        beats: dict[int, Batch] = {}
-        for reader in self:
-            batch = beats.get(reader.position)
-            if batch is None:
-                mark = self._history.mark_at(reader.position)
-                if mark is None:
+        beats: dict[int, Batch | None] = {}
+        with self._contained:
+            for reader in self:
+                if reader.position not in beats:
+                    beats[reader.position] = self._beat(reader.position)
+                batch = beats[reader.position]
+                if batch is None:
                     reader.fell_behind()
-                    continue
-                batch = beats[reader.position] = Batch(
-                    frames.beat(reader.position, mark, self.saved, self._checksum(reader.position))
-                )
-            if reader.writable:
-                reader.write(batch)
+                elif reader.writable:
+                    reader.write(batch)
+
+    def _beat(self, position: int) -> Batch | None:
+        """The beat for sessions at a position; None if it is no longer kept."""
+        mark = self._history.mark_at(position)
+        if mark is None:
+            return None
+        return Batch(frames.beat(position, mark, self.saved, self._checksum(position)))
 
     def _batch(self, position: int, saved: int) -> tuple[Batch, int]:
         """The next messages for a session at a position, and the position after them."""

@@ -12,6 +12,7 @@ from collab.rooms.presence import News, Presence
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from collab.rooms.containment import Containment
     from collab.rooms.history import History
     from collab.rooms.presence import Ranges
 
@@ -46,8 +47,16 @@ class Presenter:
     `visible` gives the visible revision and the length of its text.
     """
 
-    def __init__(self, history: History, hz: float, visible: Callable[[], tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        history: History,
+        hz: float,
+        visible: Callable[[], tuple[int, int]],
+        containment: Containment,
+    ) -> None:
         self._presence = Presence(history)
+        self._contained = containment
+        self._closed = False
         self._interval_s = 1 / hz
         self._visible = visible
         self._watchers: dict[Watcher, None] = {}
@@ -56,7 +65,9 @@ class Presenter:
 
     def everybody_but(self, client: str) -> list[bytes]:
         """The welcome's list, each peer in JSON."""
-        peers = self._presence.news(-1, *self._visible()).peers
+        peers: dict[str, bytes] = {}
+        with self._contained:
+            peers = self._presence.news(-1, *self._visible()).peers
         return [peer for name, peer in peers.items() if name != client]
 
     def join(self, watcher: Watcher) -> None:
@@ -73,27 +84,32 @@ class Presenter:
             self._wake()
 
     def move(self, watcher: Watcher, revision: int, ranges: Ranges) -> None:
-        self._presence.move(watcher.client, revision, ranges)
-        self._wake()
+        with self._contained:
+            self._presence.move(watcher.client, revision, ranges)
+            self._wake()
 
     def catch_up(self, watcher: Watcher) -> None:
         """Tell a session what it missed while it could not be written to."""
-        self._tell((watcher,))
+        with self._contained:
+            self._tell((watcher,))
 
     def close(self) -> None:
+        """Tell nobody anything more."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _wake(self) -> None:
-        if self._timer is None and self._watchers:
+        if self._timer is None and self._watchers and not self._closed:
             wait = max(self._quiet_until - time.perf_counter(), 0)
             self._timer = asyncio.get_running_loop().call_later(wait, self._flush)
 
     def _flush(self) -> None:
         self._timer = None
         started = time.perf_counter()
-        self._tell(tuple(self._watchers))
+        with self._contained:
+            self._tell(tuple(self._watchers))
         took = time.perf_counter() - started
         self._quiet_until = started + max(took / FLUSH_SHARE, self._interval_s)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from collab.counts import Counts
 from collab.errors import Damaged, NotFound, NotReady, Problem, TooMany
+from collab.rooms.budget import Budget
 from collab.rooms.open_room import OpenRoom
 from collab.rooms.room import Room
 from collab.storage import history
@@ -27,21 +31,34 @@ log = structlog.get_logger(__name__)
 
 TICKS_PER_HEARTBEAT = 8
 
+RETRY_AFTER_MS = 5_000
+
 
 class Registry:
     """Opens rooms and closes them, and makes their hearts beat for as long as `run` runs."""
 
-    def __init__(self, settings: Settings, database: Database, log: Log, writer: Writer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        log: Log,
+        writer: Writer,
+        counts: Counts | None = None,
+    ) -> None:
         self._settings = settings
         self._database = database
         self._log = log
         self._writer = writer
+        self._counts = Counts() if counts is None else counts
         self.sessions = 0
+        self.budget = Budget(
+            settings.max_memory_bytes, settings.max_unsaved_bytes, self._close_idle
+        )
         self._closed = False
         self._rooms: dict[str, OpenRoom] = {}
-        self._opening: dict[str, asyncio.Task[OpenRoom]] = {}
+        self._opening: dict[str, asyncio.Task[None]] = {}
         self._deleted: set[str] = set()  # while they were being opened
-        self._idle_since: dict[str, float] = {}
+        self._left_at: dict[str, float] = {}  # of rooms that nobody holds
 
     @asynccontextmanager
     async def room(self, document_id: str) -> AsyncIterator[OpenRoom]:
@@ -50,24 +67,35 @@ class Registry:
         Raises `NotFound`, `TooMany`, or `NotReady` when it cannot be opened in time.
         """
         room = self._rooms.get(document_id)
-        if room is None:
-            room = await self._join_opening(document_id)
+        while room is None:  # it may be closed again before we learn that it is open
+            await self._join_opening(document_id)
+            room = self._rooms.get(document_id)
         room.holders += 1
+        self._left_at.pop(document_id, None)
         try:
             yield room
         finally:
             room.holders -= 1
+            if not room.holders and self._rooms.get(document_id) is room:
+                self._left_at[document_id] = time.monotonic()
 
     @contextmanager
     def place(self) -> Iterator[None]:
         """A place for one more session on this server. Raises `TooMany` when there is none."""
         if self.sessions >= self._settings.max_sessions:
-            raise TooMany("this server has as many editors as it may", retry_after_ms=5_000)
+            raise TooMany(
+                "this server has as many editors as it may", retry_after_ms=RETRY_AFTER_MS
+            )
         self.sessions += 1
         try:
             yield
         finally:
             self.sessions -= 1
+
+    @property
+    def rooms(self) -> int:
+        """How many documents are open."""
+        return len(self._rooms)
 
     def peek(self, document_id: str) -> OpenRoom | None:
         """The document's room if it is open."""
@@ -76,24 +104,23 @@ class Registry:
     def editors(self, document_id: str) -> int:
         """How many sessions the document has here."""
         room = self._rooms.get(document_id)
-        return 0 if room is None else len(room.sessions())
+        return 0 if room is None else len(room.attendance.sessions())
 
     # -- Opening ------------------------------------------------------------------------------
 
-    async def _join_opening(self, document_id: str) -> OpenRoom:
+    async def _join_opening(self, document_id: str) -> None:
         """Concurrent joins share one opening, which goes on when one of them gives up."""
         if self._closed:
             raise NotReady("the server is going down")
         opening = self._opening.get(document_id)
         if opening is None:
-            if len(self._rooms) + len(self._opening) >= self._settings.max_rooms:
-                raise TooMany("this server has as many documents open as it may")
-            opening = asyncio.create_task(self._open(document_id), name=document_id)
+            self._check_room_for_one_more()
+            opening = asyncio.create_task(self._open(document_id), name="opening")
             self._opening[document_id] = opening
-            opening.add_done_callback(self._opened)
+            opening.add_done_callback(partial(self._opened, document_id))
         try:
             async with asyncio.timeout(self._settings.open_timeout_s):
-                return await asyncio.shield(opening)
+                await asyncio.shield(opening)
         except TimeoutError:
             raise NotReady("the document could not be opened in time") from None
         except asyncio.CancelledError:
@@ -101,25 +128,46 @@ class Registry:
                 raise NotReady("the server is going down") from None
             raise
 
-    def _opened(self, opening: asyncio.Task[OpenRoom]) -> None:
-        del self._opening[opening.get_name()]
-        self._deleted.discard(opening.get_name())
+    def _check_room_for_one_more(self) -> None:
+        """Raises `TooMany` where the limits allow no more open documents."""
+        if self._is_full():
+            self._close_idle()
+        if self._is_full():
+            raise TooMany(
+                "this server has as many documents open as it may", retry_after_ms=RETRY_AFTER_MS
+            )
+        self._check_memory()
+
+    def _is_full(self) -> bool:
+        return len(self._rooms) + len(self._opening) >= self._settings.max_rooms
+
+    def _check_memory(self) -> None:
+        if not self.budget.has_memory():
+            raise TooMany("this server's memory is full", retry_after_ms=RETRY_AFTER_MS)
+
+    def _opened(self, document_id: str, opening: asyncio.Task[None]) -> None:
+        del self._opening[document_id]
+        self._deleted.discard(document_id)
         if not opening.cancelled():
             opening.exception()  # whoever waits is told; nobody may wait any more
 
-    async def _open(self, document_id: str) -> OpenRoom:
+    async def _open(self, document_id: str) -> None:
         async def read() -> OpenRoom:
             saved = await history.load(self._database, document_id)
             return OpenRoom(
                 document_id,
-                Room.restore(saved),
+                await asyncio.to_thread(Room.restore, saved),
                 self._writer,
+                self.budget,
                 max_units=self._settings.max_document_units,
                 presence_hz=self._settings.presence_hz,
                 on_broken=self._discard,
+                counts=self._counts,
             )
 
         try:
+            # A room that broke may have left work there, or a commit whose fate nobody knows.
+            await self._writer.settle(document_id)
             room, feed = await self._log.open(document_id, read)
         except Damaged as error:
             log.exception("a document is damaged", document=document_id, error=error.message)
@@ -129,12 +177,16 @@ class Registry:
         except (SQLAlchemyError, OSError) as error:
             log.warning("cannot open a document", error=type(error).__name__)
             raise NotReady("the database does not answer") from error
-        room.feed = feed
-        if document_id in self._deleted:  # after it was read
-            room.close()
-            raise NotFound("there is no such document")
+        try:
+            if document_id in self._deleted:  # after it was read
+                raise NotFound("there is no such document")
+            self._check_memory()  # others were opened meanwhile
+        except Problem:
+            feed.close()
+            raise
+        room.open(feed)
         self._rooms[document_id] = room
-        return room
+        self._left_at[document_id] = time.monotonic()
 
     # -- Closing ------------------------------------------------------------------------------
 
@@ -153,21 +205,18 @@ class Registry:
         room.delete()
 
     def _discard(self, room: OpenRoom) -> None:
-        if self._rooms.get(room.document_id) is room:
-            del self._rooms[room.document_id]
-            self._idle_since.pop(room.document_id, None)
+        document_id = room.document_id
+        if self._rooms.get(document_id) is room:
+            del self._rooms[document_id]
+            self._left_at.pop(document_id, None)
 
-    def _close_idle(self, now: float) -> None:
-        for room in tuple(self._rooms.values()):
-            if not room.idle:
-                self._idle_since.pop(room.document_id, None)
-                continue
-            since = self._idle_since.get(room.document_id)
-            if since is None:
-                self._idle_since[room.document_id] = now
-            elif now - since >= self._settings.room_idle_s:
-                room.close()
+    def _close_idle(self, left_before: float = math.inf) -> None:
+        """Close what is idle and was left before a time, by the monotonic clock."""
+        for document_id, left_at in tuple(self._left_at.items()):
+            room = self._rooms[document_id]
+            if room.idle and left_at <= left_before:
                 self._discard(room)
+                room.close()
 
     # -- The heart ----------------------------------------------------------------------------
 
@@ -177,13 +226,15 @@ class Registry:
         while True:
             await asyncio.sleep(self._settings.heartbeat_s / TICKS_PER_HEARTBEAT)
             tick += 1
-            now = time.monotonic()
-            for room in tuple(self._rooms.values()):
-                room.check(now)
-                # Rooms beat at different ticks, so that not all beat at once.
-                if (tick + hash(room.document_id)) % TICKS_PER_HEARTBEAT == 0:
-                    room.beat()
-            self._close_idle(now)
+            self._tick(tick, time.monotonic())
+
+    def _tick(self, tick: int, now: float) -> None:
+        for room in tuple(self._rooms.values()):
+            room.check(now)
+            # Rooms beat at different ticks, so that not all beat at once.
+            if (tick + hash(room.document_id)) % TICKS_PER_HEARTBEAT == 0:
+                room.beat()
+        self._close_idle(now - self._settings.room_idle_s)
 
     async def close(self) -> None:
         """Stop opening, say goodbye, and close every room. What was put is still the writer's."""
@@ -194,7 +245,5 @@ class Registry:
         if openings:
             await asyncio.wait(openings)
         for room in tuple(self._rooms.values()):
-            for session in room.sessions():
-                session.say_goodbye()
-            room.close()
             self._discard(room)
+            room.say_goodbye()

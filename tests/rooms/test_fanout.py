@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collab.log.entry import Ordered
+from collab.log.entry import Ordered, Point
 from collab.log.rebase import MAX_BASE_DISTANCE
+from collab.rooms import frames
+from collab.rooms.containment import Containment
 from collab.rooms.fanout import MAX_BATCH_BYTES, Fanout
 from collab.rooms.frames import Batch, frame
 from collab.rooms.history import SLACK, History
@@ -54,12 +56,16 @@ class Document:
     """A history that grows, and its fan-out."""
 
     def __init__(self) -> None:
-        self.history = History(0, "mark 0")
-        self.fanout = Fanout(self.history, 0, 0, Text.empty())
+        self.history = History(Point(0, "mark 0", 0))
+        self.failures = 0
+        self.fanout = Fanout(self.history, Text.empty(), Containment(self.fail))
+
+    def fail(self) -> None:
+        self.failures += 1
 
     def grow(self, pushes: int, size: int = 1) -> None:
         for _ in range(pushes):
-            revision = self.history.end + 1
+            revision = self.history.end.revision + 1
             change = Change.replace(0, 0, 0, "x" * size)
             self.history.append(
                 Ordered(
@@ -68,6 +74,7 @@ class Document:
                     author="ada",
                     at=1,
                     first=revision,
+                    weight=0,
                     before="",
                     mark=f"mark {revision}",
                     updates=(Change.empty(0),),
@@ -77,7 +84,9 @@ class Document:
             )
 
     def show(self) -> None:
-        self.fanout.show(self.history.end, Text.empty(), self.history.end)
+        """Everything, and as saved."""
+        self.fanout.show(self.history.end.revision, Text.empty())
+        self.fanout.save(self.history.end.revision)
 
 
 async def flushed() -> None:
@@ -207,7 +216,49 @@ async def test_a_closed_room_sends_nothing_more() -> None:
     document.grow(1)
     document.show()
     document.fanout.close()
+    document.grow(1)
+    document.show()
     await flushed()
+    assert reader.batches == []
+
+
+async def test_s1_what_is_saved_after_it_was_shown_is_told_at_once() -> None:
+    """A log of many servers shows what no loss of one can take back, before the database has it."""
+    document, reader = Document(), Reader()
+    document.fanout.add(reader)
+    document.grow(2)
+    document.fanout.show(2, Text.empty())
+    await flushed()
+    assert [message["type"] for message in reader.messages] == ["updates"]
+    for saved in (1, 2):
+        document.fanout.save(saved)
+        await flushed()
+        assert reader.messages[-1] == {"type": "saved", "revision": saved}
+    assert len(reader.messages) == 3
+
+
+@pytest.mark.parametrize("what", ["flush", "catch up", "beat"])
+async def test_a_failure_is_contained_and_told_once(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(frames, "updates", fail)
+    monkeypatch.setattr(frames, "beat", fail)
+    document, reader = Document(), Reader()
+    document.fanout.add(reader)
+    document.grow(1)
+    match what:
+        case "flush":
+            document.show()
+            await flushed()
+        case "catch up":
+            document.fanout.visible = 1
+            document.fanout.catch_up(reader)
+        case "beat":
+            document.fanout.beat()
+    assert document.failures == 1
     assert reader.batches == []
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
 
 from collab.errors import CloseCode, NotFound, Refusal, SessionEnd, Unavailable
-from collab.log.entry import Entry, first_mark
+from collab.log.entry import Entry, Point, first_mark
 from collab.log.local import LocalFeed
+from collab.rooms.budget import MAX_UNSAVED_REVISIONS, Budget
 from collab.rooms.history import History
 from collab.rooms.open_room import OpenRoom
 from collab.rooms.room import Room
@@ -81,12 +85,25 @@ def broken() -> list[OpenRoom]:
 
 
 @pytest.fixture
-def room(writer: Writer, broken: list[OpenRoom]) -> OpenRoom:
-    mark = first_mark("d")
-    empty = Room(Text.empty(), 0, mark, History(0, mark))
-    made = OpenRoom("d", empty, writer, max_units=100, presence_hz=10, on_broken=broken.append)
-    made.feed = LocalFeed(made)
-    return made
+def budget() -> Budget:
+    return Budget(1_000_000_000, 100_000_000, lambda: None)
+
+
+@pytest.fixture
+def room(writer: Writer, broken: list[OpenRoom], budget: Budget) -> OpenRoom:
+    return opened(writer, broken, budget)
+
+
+def opened(
+    writer: Writer, broken: list[OpenRoom], budget: Budget, max_units: int = 100
+) -> OpenRoom:
+    """A room of an empty document."""
+    empty = Room(Text.empty(), History(Point(0, first_mark("d"), 0)))
+    room = OpenRoom(
+        "d", empty, writer, budget, max_units=max_units, presence_hz=10, on_broken=broken.append
+    )
+    room.open(LocalFeed(room))
+    return room
 
 
 def push(room: OpenRoom, session: Session, seq: int, text: str = "x") -> None:
@@ -99,7 +116,7 @@ async def test_a_push_is_shown_when_it_is_saved_and_not_before(
     room: OpenRoom, writer: Writer
 ) -> None:
     ada = Session("ada")
-    room.join(ada, 1)
+    room.attendance.join(ada, 1)
     push(room, ada, 1)
     assert (room.revision, room.visible_revision, str(room.visible_text)) == (1, 0, "")
     assert not room.idle
@@ -125,41 +142,41 @@ async def test_h7_a_handshake_that_was_overtaken_does_not_end_the_newer_session(
 ) -> None:
     """A client gave up on a slow handshake and came again; the first is completed last."""
     first, second = Session("ada"), Session("ada")
-    room.arrive("ada", 1)
-    room.arrive("ada", 2)
-    assert not room.is_newest("ada", 1)
-    room.join(second, 2)
-    room.join(first, 1)
+    room.attendance.arrive("ada", 1)
+    room.attendance.arrive("ada", 2)
+    assert not room.attendance.is_newest("ada", 1)
+    room.attendance.join(second, 2)
+    room.attendance.join(first, 1)
     assert (first.ended, second.ended) == ([CloseCode.REPLACED], [])
-    assert room.sessions() == (second,)
+    assert room.attendance.sessions() == (second,)
 
 
 async def test_h7_arrivals_count_in_their_order_whoever_reaches_the_room_first(
     room: OpenRoom,
 ) -> None:
     first, second = Session("ada"), Session("ada")
-    room.arrive("ada", 2)
-    room.join(second, 2)
-    room.arrive("ada", 1)
-    room.join(first, 1)
-    assert room.sessions() == (second,)
+    room.attendance.arrive("ada", 2)
+    room.attendance.join(second, 2)
+    room.attendance.arrive("ada", 1)
+    room.attendance.join(first, 1)
+    assert room.attendance.sessions() == (second,)
 
 
 async def test_h7_a_handshake_that_failed_leaves_the_older_one_its_place(room: OpenRoom) -> None:
     first = Session("ada")
-    room.arrive("ada", 1)
-    room.arrive("ada", 2)
-    room.depart("ada", 2)
-    room.join(first, 1)
-    assert room.sessions() == (first,)
+    room.attendance.arrive("ada", 1)
+    room.attendance.arrive("ada", 2)
+    room.attendance.depart("ada", 2)
+    room.attendance.join(first, 1)
+    assert room.attendance.sessions() == (first,)
 
 
 async def test_a_newer_session_of_a_client_ends_the_older(room: OpenRoom) -> None:
     """L3: 4409."""
     first, second, other = Session("ada"), Session("ada"), Session("bob")
-    room.join(other, 1)
-    room.join(first, 2)
-    room.join(second, 3)
+    room.attendance.join(other, 1)
+    room.attendance.join(first, 2)
+    room.attendance.join(second, 3)
     assert (first.ended, second.ended, other.ended) == ([CloseCode.REPLACED], [], [])
 
 
@@ -167,20 +184,20 @@ async def test_a_room_that_cannot_save_ends_its_sessions_and_takes_no_more(
     room: OpenRoom, writer: Writer, broken: list[OpenRoom]
 ) -> None:
     ada, bob = Session("ada"), Session("bob")
-    room.join(ada, 1)
-    room.join(bob, 2)
+    room.attendance.join(ada, 1)
+    room.attendance.join(bob, 2)
     push(room, ada, 1)
     push(room, bob, 1)
     writer.fail()
     assert broken == [room]
     assert ada.ended == bob.ended == [CloseCode.RESTART]
-    assert room.sessions() == ()
+    assert room.attendance.sessions() == ()
     with pytest.raises(Unavailable):
         push(room, ada, 2)
     with pytest.raises(Unavailable):
         await room.fate("ada", 1)
     late = Session("eve")
-    room.join(late, 3)
+    room.attendance.join(late, 3)
     assert late.ended == [CloseCode.RESTART]
 
 
@@ -189,12 +206,12 @@ async def test_x2_a_deleted_document_says_so_to_all_who_have_it_and_who_still_co
 ) -> None:
     """Also where the writer finds out before the registry."""
     ada = Session("ada")
-    room.join(ada, 1)
+    room.attendance.join(ada, 1)
     push(room, ada, 1)
     writer.error = NotFound("the document was deleted")
     writer.fail()
     late = Session("eve")
-    room.join(late, 2)
+    room.attendance.join(late, 2)
     assert ada.ended == late.ended == [CloseCode.DELETED]
 
 
@@ -206,3 +223,140 @@ async def test_a_full_document_may_still_shrink(room: OpenRoom, writer: Writer) 
         push(room, ada, 2)
     room.push(Entry("ada", 3, 1, (Change.replace(100, 0, 1, ""),), "ada", 1), ada)
     assert ada.heard == [(1, 1), (3, 2)]
+
+
+# -- How far the order may be ahead of the database ------------------------------------------------
+
+
+def fill(room: OpenRoom, session: Session, updates: int) -> None:
+    """A push of so many updates, which do nothing."""
+    empty = Change.empty(len(room.visible_text))
+    seq = room.revision + 1
+    entry = Entry(session.client, seq, room.visible_revision, (empty,) * updates, "ada", 1)
+    room.push(entry, session)
+
+
+async def test_p5_so_many_revisions_may_be_unsaved_and_no_more(
+    room: OpenRoom, writer: Writer
+) -> None:
+    ada = Session("ada")
+    fill(room, ada, MAX_UNSAVED_REVISIONS - 1)
+    with pytest.raises(Unavailable) as caught:
+        fill(room, ada, 2)
+    assert caught.value.retry_after_ms == 1_000
+    fill(room, ada, 1)
+    with pytest.raises(Unavailable):
+        fill(room, ada, 1)
+    writer.save()
+    fill(room, ada, 1)
+    assert room.revision == MAX_UNSAVED_REVISIONS + 1
+
+
+async def test_a_push_larger_than_what_may_be_unsaved_is_ordered_when_all_else_is_saved(
+    room: OpenRoom, writer: Writer
+) -> None:
+    ada = Session("ada")
+    fill(room, ada, 2 * MAX_UNSAVED_REVISIONS)
+    with pytest.raises(Unavailable):
+        fill(room, ada, 1)
+    assert room.visible_mark
+    writer.save()
+    fill(room, ada, 1)
+
+
+async def test_what_is_visible_is_kept_however_heavy_the_unsaved_pushes_are(
+    writer: Writer, broken: list[OpenRoom], budget: Budget
+) -> None:
+    room = opened(writer, broken, budget, max_units=100_000_000)
+    ada = Session("ada")
+    visible = room.visible_mark
+    refused = False
+    for size in (1_000, 3_000_000, 3_000_000, 3_000_000, 20_000_000):
+        try:
+            push(room, ada, room.revision + 1, "x" * size)
+        except Unavailable:
+            refused = True
+        assert room.visible_mark == visible
+    assert refused
+    writer.save()
+    push(room, ada, room.revision + 1, "x" * 20_000_000)
+    assert room.visible_mark
+
+
+async def test_a_text_may_shrink_but_not_grow_while_memory_is_full(
+    writer: Writer, broken: list[OpenRoom]
+) -> None:
+    freed: list[None] = []
+    room = opened(writer, broken, Budget(1, 10_000_000, lambda: freed.append(None)))
+    ada = Session("ada")
+    with pytest.raises(Unavailable, match="memory"):
+        push(room, ada, 1)
+    assert freed  # what is idle was closed first
+    fill(room, ada, 1)
+    assert ada.heard == [(1, 1)]
+
+
+# -- Failures ----------------------------------------------------------------------------------
+
+
+async def test_a_failure_ends_the_room_for_all_who_use_it(
+    room: OpenRoom, writer: Writer, broken: list[OpenRoom], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is put any more."""
+    ada, bob = Session("ada"), Session("bob")
+    room.attendance.join(ada, 1)
+    room.attendance.join(bob, 2)
+    push(room, ada, 1)
+    shown = asyncio.create_task(room.shown(1))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(Room, "apply", None)
+    with pytest.raises(Unavailable):
+        push(room, bob, 1)
+    assert broken == [room]
+    assert (ada.ended, bob.ended) == ([CloseCode.RESTART], [CloseCode.RESTART])
+    with pytest.raises(Unavailable):
+        await shown
+    assert len(writer.put_pushes) == 1
+
+
+async def test_a_session_that_cannot_even_end_does_not_keep_the_others(
+    room: OpenRoom, broken: list[OpenRoom], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = [Session("ada"), Session("bob"), Session("eve")]
+    for arrival, session in enumerate(sessions):
+        room.attendance.join(session, arrival)
+    for name in ("end", "check", "say_goodbye"):
+        monkeypatch.setattr(sessions[1], name, None)
+    room.check(0)
+    assert broken == [room]
+    assert [session.ended for session in sessions] == [
+        [CloseCode.RESTART],
+        [],
+        [CloseCode.RESTART],
+    ]
+    assert room.attendance.sessions() == ()
+    room.say_goodbye()
+
+
+async def test_a_push_that_cannot_be_judged_is_refused_at_once(
+    room: OpenRoom, broken: list[OpenRoom], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Room, "judge", None)
+    ada = Session("ada")
+    with pytest.raises(Unavailable):
+        push(room, ada, 1)
+    assert (broken, ada.heard) == ([room], [])
+
+
+async def test_no_timer_holds_a_room_that_was_closed_with_its_sessions(
+    writer: Writer, budget: Budget
+) -> None:
+    room = opened(writer, [], budget)
+    for arrival, session in enumerate((Session("ada"), Session("bob"), Session("eve"))):
+        room.attendance.join(session, arrival)
+    room.close()
+    closed = weakref.ref(room)
+    del room
+    gc.collect()
+    assert closed() is None
+    assert (budget.memory, budget.unsaved) == (0, 0)

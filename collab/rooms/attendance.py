@@ -1,0 +1,120 @@
+"""Who is in a room: of each client one session, the newest (H7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from collab.errors import CloseCode, SessionEnd
+from collab.rooms.fanout import Reader
+from collab.rooms.presenter import Watcher
+
+if TYPE_CHECKING:
+    from collab.errors import Refusal
+    from collab.rooms.containment import Containment
+    from collab.rooms.fanout import Fanout
+    from collab.rooms.presenter import Presenter
+
+
+class Author(Protocol):
+    """Who gave a push and hears its fate."""
+
+    def ordered(self, seq: int, last: int) -> None:
+        """The push took effect; its last update made revision `last`."""
+
+    def refused(self, seq: int, refusal: Refusal) -> None:
+        """The push is not and will not be in the history (P5)."""
+
+
+class Session(Reader, Watcher, Author, Protocol):
+    """A session, as its room sees it."""
+
+    def end(self, reason: SessionEnd) -> None:
+        """Leave the room, and close the connection."""
+
+    def say_goodbye(self) -> None:
+        """End, because the server goes down for a restart (H9)."""
+
+    def check(self, now: float) -> None:
+        """Look whether it has been silent too long, or its token has expired (U5, X1)."""
+
+
+class Attendance:
+    """The sessions of one room, and the handshakes that may become sessions."""
+
+    def __init__(self, fanout: Fanout, presenter: Presenter, containment: Containment) -> None:
+        self._fanout = fanout
+        self._presenter = presenter
+        self._contained = containment
+        self._sessions: dict[str, Session] = {}
+        self._latest: dict[str, int] = {}
+        self._closed: SessionEnd | None = None
+
+    def sessions(self) -> tuple[Session, ...]:
+        return tuple(self._sessions.values())
+
+    def arrive(self, client: str, arrival: int) -> None:
+        """A handshake of this client, the `arrival`th of all that came to this server, is here."""
+        self._latest[client] = max(arrival, self._latest.get(client, arrival))
+
+    def is_newest(self, client: str, arrival: int) -> bool:
+        """Whether no handshake of this client came after this one.
+
+        Handshakes may overtake one another. One that was overtaken must not end the session of the
+        one that came later, and orders nothing.
+        """
+        return self._latest.get(client, arrival) == arrival
+
+    def depart(self, client: str, arrival: int) -> None:
+        """The handshake, or the session that it led to, is over."""
+        if self._latest.get(client) == arrival:
+            del self._latest[client]
+
+    def join(self, session: Session, arrival: int) -> None:
+        """Show a session all that comes after its position."""
+        if not self.is_newest(session.client, arrival):
+            session.end(_replaced())
+            return
+        self.replace(session.client)
+        if self._closed is not None:
+            session.end(self._closed)
+            return
+        self._sessions[session.client] = session
+        with self._contained:
+            self._fanout.add(session)
+            self._presenter.join(session)
+
+    def leave(self, session: Session) -> None:
+        if self._sessions.get(session.client) is session:
+            del self._sessions[session.client]
+        with self._contained:
+            self._fanout.discard(session)
+            self._presenter.leave(session)
+
+    def replace(self, client: str) -> None:
+        """End the session of a client, so that nothing more of it is ordered."""
+        older = self._sessions.get(client)
+        if older is not None:
+            self.leave(older)
+            older.end(_replaced())
+
+    def say_goodbye(self) -> None:
+        for session in self.sessions():
+            with self._contained:
+                session.say_goodbye()
+
+    def close(self, reason: SessionEnd) -> None:
+        """End every session, and every one that still comes."""
+        self._closed = reason
+        for session in self.sessions():
+            self.leave(session)
+            with self._contained:
+                session.end(reason)
+
+    def check(self, now: float) -> None:
+        with self._contained:
+            for session in self.sessions():
+                session.check(now)
+
+
+def _replaced() -> SessionEnd:
+    return SessionEnd(CloseCode.REPLACED, "a newer session of this client came")
