@@ -27,9 +27,15 @@ class Limits(BaseSettings):
     presence_hz: int = Field(10, ge=1)
     heartbeat_s: float = Field(15.0, gt=0, le=300)
 
+    # What a client may send besides the pushes that are ordered, in messages of up to 4 KiB.
+    messages_per_second: int = Field(500, ge=10)
+    stall_s: float = Field(60.0, gt=0)  # without reading anything of what waits for it
     max_body_bytes: int = Field(16 * 1_048_576, ge=1_024)
     max_sessions: int = Field(10_000, ge=1)
     max_rooms: int = Field(10_000, ge=1)
+    max_memory_bytes: int = Field(1_073_741_824, ge=1_048_576)
+    max_unsaved_bytes: int = Field(64 * 1_048_576, ge=1_048_576)
+    max_welcomes: int = Field(64, ge=1)  # with a long text, under way at once
     max_title_units: int = Field(200, ge=1)
 
 
@@ -46,6 +52,7 @@ class Settings(Limits):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     token_ttl_s: int = Field(24 * 3600, ge=60)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics: bool = True
 
     room_idle_s: float = Field(30.0, ge=0)
     open_timeout_s: float = Field(30.0, gt=0)

@@ -16,8 +16,9 @@ from starlette.websockets import WebSocketDisconnect
 from collab.api.problems import problem_response
 from collab.errors import NotReady, Problem, SessionEnd, Unavailable
 from collab.live import handshake
+from collab.live.asgi import sending
 from collab.live.session import Session
-from collab.live.transport import AsgiTransport, Transport, framed
+from collab.live.transport import Transport, framed
 from collab.log.entry import public_name
 from collab.storage import documents, history
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from collab.access.roles import Role
     from collab.access.tokens import Identity
     from collab.api.services import Services
-    from collab.live.handshake import Handshake
+    from collab.counts import Counts
+    from collab.live.handshake import Handshake, Place
     from collab.rooms.open_room import OpenRoom
 
 log = structlog.get_logger(__name__)
@@ -58,19 +60,28 @@ async def live(websocket: WebSocket, document_id: str) -> None:
         registry = services.registry
         with registry.place():
             async with registry.room(document_id) as room:
-                room.arrive(newcomer.client, arrival)
+                room.attendance.arrive(newcomer.client, arrival)
                 try:
                     await _serve(websocket, services, room, newcomer)
                 finally:
-                    room.depart(newcomer.client, arrival)
+                    room.attendance.depart(newcomer.client, arrival)
+            # Its place is free when its connection is gone, not when it was told to go.
+            ready = framed(websocket.scope)
+            if ready is not None:
+                await ready.ended()
     except Problem as problem:
-        await websocket.send_denial_response(problem_response(problem))
+        await _refuse(websocket, services, problem)
     except SQLAlchemyError as error:
         log.warning("handshake failed", error=type(error).__name__)
         unready = NotReady("the database does not answer", retry_after_ms=1_000)
-        await websocket.send_denial_response(problem_response(unready))
+        await _refuse(websocket, services, unready)
     except WebSocketDisconnect:
         return
+
+
+async def _refuse(websocket: WebSocket, services: Services, problem: Problem) -> None:
+    services.counts.handshakes[problem.status] += 1
+    await websocket.send_denial_response(problem_response(problem))
 
 
 async def _check(
@@ -90,35 +101,45 @@ async def _serve(
     websocket: WebSocket, services: Services, room: OpenRoom, newcomer: Newcomer
 ) -> None:
     """Settle, accept, and serve the session until it ends."""
-    last_seq, took_effect = await _settle(services, room, newcomer)
-    await websocket.accept()
-    async with _transport(websocket) as transport:
-        # No await from here to `start`: what is ordered meanwhile would be missed.
-        resumed = newcomer.asked.resume
-        if resumed is not None and room.mark_at(resumed.revision) != resumed.mark:
-            resumed = None
-        session = Session(
-            transport,
-            room,
-            newcomer.client,
-            newcomer.identity,
-            newcomer.role,
-            position=room.visible_revision if resumed is None else resumed.revision,
-            last_seq=last_seq,
-            limits=services.settings,
-            tokens=services.tokens,
-        )
-        welcome = handshake.welcome(
-            room,
-            newcomer.client,
-            newcomer.role,
-            services.settings,
-            resumed=resumed,
-            reset=newcomer.asked.resume is not None and resumed is None,
-            took_effect=took_effect,
-        )
-        session.start(welcome, newcomer.arrival)
-        await _converse(websocket, session)
+    resume = newcomer.asked.resume
+    # Before settling, which is for the moment of the welcome.
+    units = 0 if _resumed(room, resume) else len(room.visible_text)
+    async with services.welcomes.turn(units) as told:
+        last_seq, took_effect = await _settle(services, room, newcomer)
+        await websocket.accept()
+        services.counts.handshakes[101] += 1
+        async with _transport(websocket) as transport:
+            # No await from here to `start`: what is ordered meanwhile would be missed.
+            resumed = _resumed(room, resume)
+            session = Session(
+                transport,
+                room,
+                newcomer.client,
+                newcomer.identity,
+                newcomer.role,
+                position=room.visible_revision if resumed is None else resumed.revision,
+                last_seq=last_seq,
+                limits=services.settings,
+                tokens=services.tokens,
+            )
+            welcome = handshake.welcome(
+                room,
+                newcomer.client,
+                newcomer.role,
+                services.settings,
+                resumed=resumed,
+                reset=resume is not None and resumed is None,
+                took_effect=took_effect,
+            )
+            session.start(welcome, newcomer.arrival, told)
+            await _converse(websocket, session, services.counts)
+
+
+def _resumed(room: OpenRoom, resume: Place | None) -> Place | None:
+    """Where the client goes on from; None for a fresh start (H5, H6)."""
+    if resume is None or room.mark_at(resume.revision) != resume.mark:
+        return None
+    return resume
 
 
 async def _settle(
@@ -130,7 +151,7 @@ async def _settle(
     Raises `NotReady` while the fate cannot be settled.
     """
     client, asked = newcomer.client, newcomer.asked
-    if not room.is_newest(client, newcomer.arrival):
+    if not room.attendance.is_newest(client, newcomer.arrival):
         raise NotReady("a newer session of this client came")
     took_effect = None
     try:
@@ -155,21 +176,17 @@ async def _transport(websocket: WebSocket) -> AsyncIterator[Transport]:
     if ready is not None:
         yield ready
         return
-    transport = AsgiTransport(websocket)
-    sender = asyncio.create_task(transport.run(), name="send")
-    try:
+    async with sending(websocket) as transport:
         yield transport
-    finally:
-        sender.cancel()
-        await asyncio.wait([sender])
 
 
-async def _converse(websocket: WebSocket, session: Session) -> None:
+async def _converse(websocket: WebSocket, session: Session, counts: Counts) -> None:
     """Feed the session until the connection ends."""
     try:
         while True:
             message = await websocket.receive()
             if message["type"] == "websocket.disconnect":
+                counts.closes[message.get("code", 1005)] += 1
                 return
             try:
                 session.receive(message.get("text"))

@@ -11,19 +11,25 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+import structlog
+
 from collab.access.roles import Right
-from collab.errors import CloseCode, Forbidden, RateLimited, Refusal, SessionEnd, Unauthorized
-from collab.live import messages
+from collab.errors import CloseCode, Forbidden, Refusal, SessionEnd, Unauthorized
+from collab.live import messages, pace
 from collab.log.entry import Entry
 from collab.rooms.frames import Batch
 from collab.rooms.presence import bounded, color_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from collab.access.roles import Role
     from collab.access.tokens import Identity, Tokens
     from collab.live.transport import Transport
     from collab.rooms.open_room import OpenRoom
     from collab.settings import Limits
+
+log = structlog.get_logger(__name__)
 
 GOODBYE_MIN_MS, GOODBYE_MAX_MS = 200, 3_000
 """When clients are asked to come back after a restart, at random between these (H9)."""
@@ -101,15 +107,25 @@ class Session:
         self._limits = limits
         self._tokens = tokens
         self._state: State = Idle(last_seq)
-        self._rate = Rate(limits.pushes_per_second, time.monotonic())
-        self._heard_at = time.monotonic()
+        now = time.monotonic()
+        self._pace = pace.Pace(limits, now)
+        self._heard_at = self._moved_at = now
+        self._unsent = 0
+        self._told: Callable[[], None] = lambda: None
 
-    def start(self, welcome: bytes, arrival: int) -> None:
-        """Send the welcome, and join the room: from here on, everything follows."""
+    def start(self, welcome: bytes, arrival: int, told: Callable[[], None]) -> None:
+        """Send the welcome, and join the room: from here on, everything follows.
+
+        `told` is called when the welcome is out, or the session is over; perhaps more than once.
+        """
+        self._told = told
         self._transport.write(Batch(welcome))
         self._transport.on_drain = self._drained
+        self._transport.on_noise = self.heard_noise
         self._transport.on_shutdown = self.say_goodbye
-        self._room.join(self, arrival)
+        if self.writable:
+            told()
+        self._room.attendance.join(self, arrival)
         self._room.fanout.catch_up(self)
 
     # -- What comes in ------------------------------------------------------------------------
@@ -121,10 +137,11 @@ class Session:
         self._heard_at = time.monotonic()
         if data is None:
             raise SessionEnd(CloseCode.PROTOCOL, "messages are text")
+        price = pace.price(len(data))
         message = messages.decode(data)
         match message:
             case messages.Push():
-                self._push(message)
+                price = self._push(message, price)
             case messages.Presence():
                 limits = self._limits
                 ranges = bounded(message.ranges, limits.max_ranges, limits.max_document_units)
@@ -135,27 +152,47 @@ class Session:
                 self._renew(message.token)
             case _:
                 assert_never(message)
+        self._pace.pay(price, self._heard_at)
 
-    def _push(self, push: messages.Push) -> None:
+    def heard_noise(self) -> None:
+        """A frame came in that carries no message: a ping, a pong, or a part of a message."""
+        try:
+            self._pace.pay(1, time.monotonic())
+        except SessionEnd as reason:
+            self.end(reason)
+
+    def _push(self, push: messages.Push, price: float) -> float:
+        """Order it or refuse it. Returns what it costs; `price` is that of a message of its length.
+
+        One that is ordered is free, but for its rebase: it has a limit of its own, and its author
+        waits for it.
+        """
         last_seq = self._last_seq()
         if push.seq <= last_seq:
             raise SessionEnd(CloseCode.PROTOCOL, f"seq must be larger than {last_seq}")
         self._state = InFlight(push.seq)
+        rebasing = 0.0
         try:
             if not self._role.may(Right.WRITE):
                 raise Forbidden(f"a {self._role.value} may not write")
-            self._rate.take(time.monotonic())
+            self._pace.push(price, self._heard_at)
+            updates = messages.parse_updates(push.updates, self._limits)
+            behind = max(self._room.revision - push.revision, 0)
+            rebasing = pace.price_of_rebase(behind * sum(change.size for change in updates))
             entry = Entry(
                 client=self.client,
                 seq=push.seq,
                 base=push.revision,
-                updates=messages.parse_updates(push.updates, self._limits),
+                updates=updates,
                 author=self._identity.user_id,
                 at=time.time_ns() // 1_000_000,
             )
             self._room.push(entry, self)
         except Refusal as refusal:
+            self._room.counts.pushes[refusal.code] += 1
             self.refused(push.seq, refusal)
+            return price + rebasing
+        return rebasing
 
     def _last_seq(self) -> int:
         """The last seq that was used and answered. Raises `SessionEnd` while one is in flight."""
@@ -202,11 +239,18 @@ class Session:
         return self._transport.writable
 
     def write(self, batch: Batch) -> None:
-        self._transport.write(batch)
+        """A connection that fails costs this session alone, not the room that writes to all."""
+        try:
+            self._transport.write(batch)
+        except Exception:
+            log.exception("a connection cannot be written to")
+            self.end(SessionEnd(CloseCode.RESTART, "the connection failed"))
 
     def _drained(self) -> None:
         if isinstance(self._state, Ended):
             return
+        self._moved_at = time.monotonic()
+        self._told()
         self._tell_refusal()
         self._room.fanout.catch_up(self)
         self._room.presenter.catch_up(self)
@@ -214,10 +258,24 @@ class Session:
     # -- Its end ------------------------------------------------------------------------------
 
     def check(self, now: float) -> None:
-        if now - self._heard_at > 2 * self._limits.heartbeat_s:
+        self._watch(now)
+        if now - self._moved_at > self._limits.stall_s:
+            self.end(SessionEnd(CloseCode.FELL_BEHIND, "nothing was read for too long; come back"))
+        elif now - self._heard_at > 2 * self._limits.heartbeat_s:
             self.end(SessionEnd(CloseCode.SILENT, "nothing was heard for two heartbeats"))
         elif self._tokens.expired(self._identity):
             self.end(SessionEnd(CloseCode.TOKEN_EXPIRED, "the token has expired"))
+
+    def _watch(self, now: float) -> None:
+        """Note whether the client reads (U4). While it does, it lives, though no beat reaches it
+        yet that it could answer (U5).
+        """
+        unsent = self._transport.unsent
+        if self.writable:
+            self._moved_at = now
+        elif unsent < self._unsent:
+            self._moved_at = self._heard_at = now
+        self._unsent = unsent
 
     def fell_behind(self) -> None:
         self.end(SessionEnd(CloseCode.FELL_BEHIND, "too far behind what is kept; come back"))
@@ -241,25 +299,7 @@ class Session:
     def leave(self) -> None:
         """The connection is gone, or going. May be called twice."""
         self._state = Ended()
-        self._transport.on_drain = self._transport.on_shutdown = None
-        self._room.leave(self)
-
-
-class Rate:
-    """A token bucket: `per_second` in the long run, and one second's worth at once."""
-
-    def __init__(self, per_second: float, now: float) -> None:
-        self._per_second = per_second
-        self._left = per_second
-        self._at = now
-
-    def take(self, now: float) -> None:
-        """Raises `RateLimited` with the time to wait."""
-        self._left = min(self._left + (now - self._at) * self._per_second, self._per_second)
-        self._at = now
-        if self._left < 1:
-            wait_ms = int((1 - self._left) / self._per_second * 1000) + 1
-            raise RateLimited(
-                f"at most {self._per_second:g} pushes a second", retry_after_ms=wait_ms
-            )
-        self._left -= 1
+        transport = self._transport
+        transport.on_drain = transport.on_noise = transport.on_shutdown = None
+        self._room.attendance.leave(self)
+        self._told()

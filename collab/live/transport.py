@@ -1,24 +1,26 @@
 """How messages reach a client.
 
 Under uvicorn, frames that were made once are written straight to each socket (`FramedProtocol`).
-Under any other ASGI server each message is sent on its own (`AsgiTransport`).
+Under any other ASGI server each message is sent on its own (`collab.live.asgi`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
-from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
+from collab.errors import CloseCode
+
 if TYPE_CHECKING:
+    from asyncio.transports import BaseTransport
     from collections.abc import Callable
 
-    from starlette.websockets import WebSocket
-    from uvicorn._types import ASGISendEvent
+    from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+    from websockets.frames import Frame
     from websockets.http11 import Request
 
     from collab.rooms.frames import Batch
@@ -28,22 +30,61 @@ EXTENSION = "collab.transport"
 CLOSE_TIMEOUT_S = 5.0
 """How long a client may take to answer a close frame before its connection is cut."""
 
+CLOSE_TIMEOUTS_S: dict[int, float] = {
+    CloseCode.FELL_BEHIND: 30.0,  # it has to read up to the close frame first
+    CloseCode.TOO_FAST: 1.0,  # whatever it goes on sending meanwhile is work
+}
+
+UNSENT_IN_KERNEL_BYTES = 64 * 1024
+"""How much of what was not sent yet the system may hold for a connection. What a client does not
+read stays in the shared history, and that it reads, however slowly, can be seen.
+"""
+
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+PARSED_AT_ONCE_BYTES = 16 * 1024
+"""How much of what came in is parsed before others have their turn: 256 KiB may come in at once,
+and be 40,000 tiny frames.
+"""
+
+
+def close_timeout_s(code: int) -> float:
+    return CLOSE_TIMEOUTS_S.get(code, CLOSE_TIMEOUT_S)
+
 
 class Transport(Protocol):
     """The way to one client.
 
-    `on_drain` is called when it can be written to again, `on_shutdown` when the server goes down.
+    `on_drain` is called when it can be written to again, `on_shutdown` when the server goes down,
+    `on_noise` for each frame that is no message: a ping, a pong, or a part of a message.
     """
 
     on_drain: Callable[[], None] | None
+    on_noise: Callable[[], None] | None
     on_shutdown: Callable[[], None] | None
 
     @property
     def writable(self) -> bool: ...
 
+    @property
+    def unsent(self) -> int:
+        """How much waits to be sent, in bytes."""
+
     def write(self, batch: Batch) -> None: ...
 
-    def close(self, code: int, reason: str) -> None: ...
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection, after what was written; cut it if that takes too long."""
+
+    async def ended(self) -> None:
+        """Wait until the connection is gone. It is called when the conversation is over."""
+
+
+def bound_unsent(transport: BaseTransport) -> None:
+    """Hold no more than `UNSENT_IN_KERNEL_BYTES` in the system, where it can be told so."""
+    connection = transport.get_extra_info("socket")
+    if hasattr(socket, "TCP_NOTSENT_LOWAT") and connection.family != socket.AF_UNIX:
+        option = socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT
+        connection.setsockopt(*option, UNSENT_IN_KERNEL_BYTES)
 
 
 class FramedProtocol(WebSocketsSansIOProtocol):
@@ -54,7 +95,58 @@ class FramedProtocol(WebSocketsSansIOProtocol):
     """
 
     on_drain: Callable[[], None] | None = None
+    on_noise: Callable[[], None] | None = None
     on_shutdown: Callable[[], None] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._unparsed = bytearray()
+        self._gone = asyncio.Event()
+        self._close_timeout_s = CLOSE_TIMEOUT_S
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        bound_unsent(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._unparsed.clear()
+        self._gone.set()
+
+    # -- What comes in ------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._unparsed:
+            self._unparsed += data
+        elif len(data) > PARSED_AT_ONCE_BYTES:
+            self._unparsed += data
+            self._parse()
+        else:
+            super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            # uvicorn would leave a request that cannot be read open for ever.
+            self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
+            self.transport.close()
+
+    def _parse(self) -> None:
+        """Parse a slice of what came in. Nothing more is read until all of it is parsed."""
+        if self.transport.is_closing():
+            self._unparsed.clear()
+            return
+        part = bytes(self._unparsed[:PARSED_AT_ONCE_BYTES])
+        del self._unparsed[:PARSED_AT_ONCE_BYTES]
+        super().data_received(part)
+        if self._unparsed:
+            self.transport.pause_reading()
+            self.loop.call_soon(self._parse)
+        elif not self.read_paused:
+            self.transport.resume_reading()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await super().receive()
+        if self._unparsed:
+            self.transport.pause_reading()
+        return message
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -62,17 +154,60 @@ class FramedProtocol(WebSocketsSansIOProtocol):
             extensions = self.scope["extensions"]
             assert extensions is not None
             extensions[EXTENSION] = {"protocol": self}  # before the application's task runs
+            # Nothing more is read before the application takes the connection.
+            self.read_paused = True
+            self.transport.pause_reading()
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self.on_drain is not None:
-            self.on_drain()
+    def handle_cont(self, event: Frame) -> None:
+        super().handle_cont(event)
+        self._noise()
 
     def handle_ping(self) -> None:
         if self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()  # a client that does not read gets no pong either
+        self._noise()
+
+    def handle_pong(self, event: Frame) -> None:
+        super().handle_pong(event)
+        self._noise()
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_utf_8(self.frames):
+            self.frames.clear()
+            self.close(1007, "text messages are UTF-8")
+        else:
+            super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """What came in is no WebSocket, or too big (L2).
+
+        The rest of it may still be coming. To close at once would reset the connection, and the
+        client never learn why: it is passed over until the client has closed.
+        """
+        if self.close_sent:
+            return
+        close = self.conn.close_sent
+        assert close is not None
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": close.code, "reason": close.reason}
+        )
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._closing(CLOSE_TIMEOUT_S)
+
+    def _noise(self) -> None:
+        if self.on_noise is not None:
+            self.on_noise()
+
+    # -- What goes out ------------------------------------------------------------------------
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.on_drain is not None:
+            self.on_drain()
 
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
@@ -80,7 +215,13 @@ class FramedProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             self.handshake_complete = True
 
+    # -- Its end ------------------------------------------------------------------------------
+
     def shutdown(self) -> None:
+        """The server goes down, and waits for nobody who does not read."""
+        if self.close_sent and self.transport.get_write_buffer_size():
+            self.transport.abort()
+            return
         if self.on_shutdown is not None:
             self.on_shutdown()
         super().shutdown()
@@ -100,10 +241,24 @@ class FramedProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
             return
         self.transport.write(b"".join(self.conn.data_to_send()))
+        self._closing(close_timeout_s(code))
+
+    def _closing(self, timeout_s: float) -> None:
         self.close_sent = True
-        self.transport.resume_reading()
         self.read_paused = False
-        self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
+        if not self._unparsed:
+            self.transport.resume_reading()
+        self._close_timeout_s = timeout_s
+        self.close_timer = self.loop.call_later(timeout_s, self.transport.abort)
+
+    async def ended(self) -> None:
+        # A client may have closed and yet not read what is unsent, which nothing else bounds.
+        try:
+            async with asyncio.timeout(self._close_timeout_s):
+                await self._gone.wait()
+        except TimeoutError:
+            self.transport.abort()
+            await self._gone.wait()
 
 
 class FramedTransport:
@@ -121,6 +276,14 @@ class FramedTransport:
         self._protocol.on_drain = call
 
     @property
+    def on_noise(self) -> Callable[[], None] | None:
+        return self._protocol.on_noise
+
+    @on_noise.setter
+    def on_noise(self, call: Callable[[], None] | None) -> None:
+        self._protocol.on_noise = call
+
+    @property
     def on_shutdown(self) -> Callable[[], None] | None:
         return self._protocol.on_shutdown
 
@@ -132,57 +295,29 @@ class FramedTransport:
     def writable(self) -> bool:
         return self._protocol.writable.is_set() and self._protocol.open
 
+    @property
+    def unsent(self) -> int:
+        return self._protocol.transport.get_write_buffer_size()
+
     def write(self, batch: Batch) -> None:
         self._protocol.transport.write(batch.wire)
 
     def close(self, code: int, reason: str) -> None:
         self._protocol.close(code, reason)
 
-
-class AsgiTransport:
-    """A `Transport` over plain ASGI: one batch is under way at a time, sent by `run`."""
-
-    def __init__(self, websocket: WebSocket) -> None:
-        self.on_drain: Callable[[], None] | None = None
-        self.on_shutdown: Callable[[], None] | None = None
-        self._websocket = websocket
-        self._unsent: deque[Batch] = deque()
-        self._closing: tuple[int, str] | None = None
-        self._wake = asyncio.Event()
-
-    @property
-    def writable(self) -> bool:
-        return not self._unsent and self._closing is None
-
-    def write(self, batch: Batch) -> None:
-        self._unsent.append(batch)
-        self._wake.set()
-
-    def close(self, code: int, reason: str) -> None:
-        if self._closing is None:
-            self._closing = code, reason
-            self._wake.set()
-
-    async def run(self) -> None:
-        """Send what is written until the connection ends. Cancelled by its owner, the endpoint."""
-        try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._unsent:
-                    for payload in self._unsent[0].payloads:
-                        await self._websocket.send_text(payload.decode())
-                    self._unsent.popleft()
-                if self._closing is not None:
-                    await self._websocket.close(*self._closing)
-                    return
-                if self.on_drain is not None:
-                    self.on_drain()
-        except (WebSocketDisconnect, RuntimeError):
-            return  # the receiving side hears of it too
+    async def ended(self) -> None:
+        await self._protocol.ended()
 
 
 def framed(scope: Any) -> FramedTransport | None:
     """The ready-frame transport of a connection, if the server offers it."""
     offered = (scope.get("extensions") or {}).get(EXTENSION)
     return None if offered is None else FramedTransport(offered["protocol"])
+
+
+def _is_utf_8(parts: list[bytes]) -> bool:
+    try:
+        b"".join(parts).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
