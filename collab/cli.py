@@ -7,7 +7,6 @@ as it must be; 2 when its settings or arguments are wrong; 3 when it cannot list
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 import signal
 import sys
@@ -16,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 import uvloop
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from uvicorn.server import HANDLED_SIGNALS
 
 from collab import logs
 from collab.api.app import create_app
+from collab.api.connection import Connection
 from collab.errors import Misconfigured
 from collab.live.transport import FramedProtocol
 from collab.settings import Settings
-from collab.storage.database import Database
-from collab.storage.migrations import migrate
+from collab.storage.database import database_at
 
 if TYPE_CHECKING:
     import socket
@@ -50,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except DBAPIError as error:
         print(f"collab: cannot use the database: {error.orig}", file=sys.stderr)
+        return 1
+    except DisconnectionError as error:
+        print(f"collab: cannot use the database: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass
@@ -84,13 +86,13 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 
 async def _migrate(settings: Settings) -> None:
-    database = Database(settings.sqlalchemy_url)
+    database = database_at(settings.sqlalchemy_url)
     try:
         await database.start()  # nobody else uses it meanwhile
-        await asyncio.to_thread(migrate, database.path)
+        await database.migrate()
     finally:
         await database.close()
-    print(f"{database.path} is up to date")
+    print(f"{database.name} is up to date")
 
 
 async def _serve(settings: Settings) -> None:
@@ -111,6 +113,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         lifespan="off",
+        http=Connection,
         ws=FramedProtocol,
         ws_max_size=settings.max_message_bytes,
         ws_ping_interval=None,  # the protocol has beats of its own (U5)

@@ -10,8 +10,10 @@
     │   ├── RateLimited        the client: later
     │   └── Unavailable        the operator: ordering or storage is down; later
     ├── Problem            a request or a handshake that is refused
-    │   ├── BadRequest, Unauthorized, Denied, NotFound, Conflict, BodyTooLarge, TextTooLong,
-    │   └── PreconditionRequired, Unprocessable, TooMany, NotReady (Damaged: the operator)
+    │   ├── BadRequest, Unauthorized, Denied, NotFound, Conflict, VersionsFull, PreconditionFailed,
+    │   ├── BodyTooLarge, TextTooLong, UnsupportedMedia, Unprocessable, KeyReused,
+    │   ├── PreconditionRequired, TooMany,
+    │   └── NotReady (Damaged: the operator)
     ├── SessionEnd         a session that ends, with its close code (L3)
     └── Misconfigured      the operator: the server does not start
 
@@ -100,12 +102,24 @@ class Conflict(Problem):
     code, status, title = "conflict", 409, "Conflict"
 
 
+class VersionsFull(Problem):
+    code, status, title = "versions_full", 409, "No more versions"
+
+
+class PreconditionFailed(Problem):
+    code, status, title = "precondition_failed", 412, "Precondition failed"
+
+
 class BodyTooLarge(Problem):
     code, status, title = "too_large", 413, "Body too large"
 
 
 class TextTooLong(Problem):
     code, status, title = "document_full", 413, "Text too long for a document"
+
+
+class UnsupportedMedia(Problem):
+    code, status, title = "unsupported_media_type", 415, "Unsupported media type"
 
 
 class Unprocessable(Problem):
@@ -116,6 +130,10 @@ class Unprocessable(Problem):
     def __init__(self, message: str, *, pointer: str | None = None) -> None:
         super().__init__(message)
         self.pointer = pointer
+
+
+class KeyReused(Problem):
+    code, status, title = "idempotency_mismatch", 422, "Idempotency key of another request"
 
 
 class PreconditionRequired(Problem):

@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from xdist.scheduler import LoadGroupScheduling
 
+from bench.postgres import UNSAFE, private_server
 from tests.peer import Peer
+from tests.postgres import Postgres
 from tests.serving import Serving, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+
+def pytest_configure() -> None:
+    """Tracebacks in the log are plain: to make a pretty one takes seconds."""
+    structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 
 class BrowserTogether(LoadGroupScheduling):  # type: ignore[misc]
@@ -43,3 +51,10 @@ async def server(tmp_path: Path) -> AsyncIterator[Serving]:
     """A server with the settings that it has by default."""
     async with serving(tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """This worker's own PostgreSQL server."""
+    with private_server(**UNSAFE) as server:
+        yield Postgres(server)

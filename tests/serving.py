@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from collab.rooms.open_room import OpenRoom
+
 SECRET = "a secret that only these tests know, long enough"
 PATIENCE_S = 20
 
@@ -32,12 +34,24 @@ PATIENCE_S = 20
 class Serving:
     """A server that runs, and calls of its REST API."""
 
-    def __init__(self, port: int, app: FastAPI) -> None:
+    def __init__(self, port: int, app: FastAPI, server: uvicorn.Server) -> None:
         self.port = port
         self._app = app
+        self._server = server
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE_S)
         self._tokens: dict[str, str] = {}
+
+    def stop(self) -> None:
+        """Ask the server to go down, and do not wait for it."""
+        self._server.should_exit = True
+
+    async def left(self) -> None:
+        """Wait until no session is left."""
+        registry = self._app.state.services.registry
+        async with asyncio.timeout(PATIENCE_S):
+            while registry.sessions:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0.01)
 
     async def token(self, name: str = "Ada") -> str:
         if name not in self._tokens:
@@ -62,6 +76,11 @@ class Serving:
             f"/v1/documents/{document_id}/text", headers=await self.authorization()
         )
         return answer.raise_for_status().text
+
+    def room(self, document_id: str) -> OpenRoom:
+        """The document's room, which is open."""
+        room: OpenRoom = self._app.state.services.registry.peek(document_id)
+        return room
 
     async def closed(self, document_id: str) -> None:
         """Wait until the document's room is closed."""
@@ -97,7 +116,7 @@ async def serving(
         config = server_config(app, chosen)
         config.ws = ws
         server = uvicorn.Server(config)
-        running = Serving(port, app)
+        running = Serving(port, app, server)
         async with app.router.lifespan_context(app):
             task = asyncio.create_task(server.serve(sockets=[listener]), name="server")
             try:

@@ -23,7 +23,7 @@ MAY_USE = {
     "api": {"text", "log", "storage", "rooms", "access", "live"},
     "client": {"text"},
 }
-EVERYBODY_MAY_USE = {"errors", "settings"}
+EVERYBODY_MAY_USE = {"counts", "errors", "settings"}
 
 PURE = [
     *(ROOT / "text").glob("*.py"),
@@ -78,7 +78,19 @@ def test_the_text_engine_needs_the_standard_library_only() -> None:
     assert not used & {"msgspec", "pydantic", "structlog"}
 
 
-def test_errors_and_settings_are_leaves() -> None:
+def test_what_everybody_may_use_are_leaves() -> None:
     for leaf in EVERYBODY_MAY_USE:
         used = {name for name in imports(ROOT / f"{leaf}.py") if name.startswith("collab.")}
         assert {name.split(".")[1] for name in used} <= EVERYBODY_MAY_USE
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_task_has_a_name_and_it_is_no_documents(path: Path) -> None:
+    """Names reach the log."""
+    for node in _nodes(ast.parse(path.read_text()), types_too=True):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {
+            "create_task",
+            "ensure_future",
+        }:
+            names = [each.value for each in node.keywords if each.arg == "name"]
+            assert [type(name) for name in names] == [ast.Constant]

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from tests.postgres import Postgres
+
 PATIENCE_S = 60
+URLS = "sqlite:///path or postgresql://user:password@host/database"
 
 
 async def start(*arguments: str, **environment: str) -> Process:
@@ -116,7 +119,7 @@ async def test_a_second_server_on_the_same_file_does_not_start(tmp_path: Path) -
         code, out, err = await ended(second)
     assert (code, out) == (2, "")
     assert err == (
-        f"collab: another server uses {tmp_path}/collab.db; several servers need COLLAB_REDIS_URL\n"
+        f"collab: another server uses {tmp_path}/collab.db; one server at a time may\n"
     )
 
 
@@ -148,6 +151,11 @@ async def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
             "COLLAB_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error'",
         ),
         (
+            "serve",
+            {"COLLAB_REDIS_URL": "redis://127.0.0.1"},
+            "COLLAB_REDIS_URL is set, and this version knows one server only",
+        ),
+        (
             "serve --host 0.0.0.0",
             {},
             "COLLAB_SECRET must be set when COLLAB_HOST is not loopback",
@@ -156,7 +164,13 @@ async def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
         (
             "migrate",
             {"COLLAB_DATABASE_URL": "mysql://x/y"},
-            "COLLAB_DATABASE_URL must name an SQLite file: sqlite:///path",
+            f"COLLAB_DATABASE_URL must be {URLS}",
+        ),
+        ("migrate", {"COLLAB_DATABASE_URL": "sqlite://"}, f"COLLAB_DATABASE_URL must be {URLS}"),
+        (
+            "migrate",
+            {"COLLAB_DATABASE_URL": "postgresql://x:many/y"},
+            "COLLAB_DATABASE_URL: invalid literal for int() with base 10: 'many'",
         ),
     ],
 )
@@ -176,6 +190,17 @@ def test_a_file_that_is_no_database_is_told(command: Command, tmp_path: Path) ->
     (tmp_path / "collab.db").write_text("no database, and longer than its header would be" * 10)
     message = "collab: cannot use the database: file is not a database\n"
     assert command("migrate") == (1, "", message)
+
+
+def test_a_database_server_that_is_not_there_is_told(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    code, out, err = command(
+        "migrate", COLLAB_DATABASE_URL=f"postgresql://u:secret@127.0.0.1:{port}/x"
+    )
+    assert (code, out) == (1, "")
+    assert err.startswith("collab: cannot use the database: no connection to PostgreSQL: ")
+    assert "secret" not in err
 
 
 def test_migrate_makes_the_database_and_may_be_repeated(command: Command, tmp_path: Path) -> None:
@@ -208,3 +233,30 @@ async def test_tokens_and_client_ids_never_reach_the_log(tmp_path: Path) -> None
     assert code == 0
     assert token not in out + err
     assert client not in out + err
+
+
+async def test_a_second_server_on_the_same_postgresql_database_does_not_start(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    async with (
+        postgres.database() as url,
+        serving(tmp_path, COLLAB_DATABASE_URL=url) as (process, address),
+    ):
+        second = await start("serve", COLLAB_DATABASE_URL=url, COLLAB_DATA_DIR=str(tmp_path))
+        code, out, err = await ended(second)
+        assert (code, out) == (2, "")
+        refusal = "another server uses this database; one server at a time may"
+        assert err.splitlines()[-1] == f"collab: {refusal}"
+        async with httpx2.AsyncClient(base_url=address) as http:
+            assert (await http.get("/readyz")).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert await ended(process) == (0, "", "")
+
+
+async def test_migrate_makes_the_tables_of_a_postgresql_database(postgres: Postgres) -> None:
+    async with postgres.without_tables() as url:
+        for _ in range(2):
+            code, out, err = await ended(await start("migrate", COLLAB_DATABASE_URL=url))
+            assert (code, err) == (0, "")
+            assert out.startswith("postgresql:///")
+            assert out.endswith(" is up to date\n")

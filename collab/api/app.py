@@ -8,7 +8,19 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 import collab
-from collab.api import auth, documents, health, problems, static
+from collab.api import (
+    auth,
+    compare,
+    documents,
+    events,
+    health,
+    metrics,
+    problems,
+    static,
+    text,
+    updates,
+    versions,
+)
 from collab.api.body_limit import BodyLimit
 from collab.api.compression import Compression
 from collab.api.services import running
@@ -36,10 +48,16 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.max_body_bytes,
+        max_message_bytes=settings.max_message_bytes,
+    )
     app.add_middleware(Compression)
     problems.install(app)
-    for router in (health.router, auth.router, documents.router, live.router):
-        app.include_router(router)
+    for part in (health, auth, documents, text, events, updates, versions, compare, live):
+        app.include_router(part.router)
+    if settings.metrics:
+        app.include_router(metrics.router)
     app.include_router(static.pages(static.built()))
     return app

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
 
 from collab.access import tokens
 from collab.api.deps import CurrentUser, Services
@@ -16,24 +17,41 @@ from collab.storage import users
 router = APIRouter(prefix="/v1", tags=["auth"])
 
 
+USER_EXAMPLE: JsonDict = {"id": "c5mp2xkzq7wj4tnsv3yhrd6fbe", "name": "Ada", "guest": True}
+TOKEN_EXAMPLE: JsonDict = {
+    "token": "eyJhbGciOi.J9eyJzd.WIiOiJ",
+    "expires_at": "2027-01-16T08:00:00Z",
+}
+
+
 class NewGuest(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"name": "Ada"}]}
+    )
 
     name: str
 
 
 class User(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [USER_EXAMPLE]})
+
     id: str
     name: str
     guest: bool
 
 
 class Token(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [TOKEN_EXAMPLE]})
+
     token: str
     expires_at: datetime
 
 
 class SignedIn(Token):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**TOKEN_EXAMPLE, "user": USER_EXAMPLE}]}
+    )
+
     user: User
 
 
@@ -66,7 +84,9 @@ async def me(user: CurrentUser) -> User:
 
 
 class NewName(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"name": "Ada Lovelace"}]}
+    )
 
     name: str
 

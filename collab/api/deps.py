@@ -1,14 +1,19 @@
 """What a route asks for by the type of a parameter."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
+from collab.access.roles import Right
 from collab.access.tokens import Identity
 from collab.api import services
-from collab.errors import Unauthorized
+from collab.errors import Denied, NotReady, Unauthorized, Unprocessable
+from collab.rooms.open_room import OpenRoom
 from collab.storage import documents
 
 
@@ -43,3 +48,35 @@ async def _open_document(
 
 OpenDocument = Annotated[documents.Document, Depends(_open_document)]
 """The document that the path names; from now on it is on the caller's list."""
+
+
+async def _writable_document(document: OpenDocument) -> documents.Document:
+    if not document.role.may(Right.WRITE):
+        raise Denied(f"a {document.role.value} may not write")
+    return document
+
+
+WritableDocument = Annotated[documents.Document, Depends(_writable_document)]
+"""The same, where the caller may write."""
+
+
+async def _no_query(request: Request) -> None:
+    if request.query_params:
+        raise Unprocessable("there is no parameter here")
+
+
+NO_QUERY = [Depends(_no_query)]
+"""Nobody who asks for something special is given the ordinary instead."""
+
+
+@asynccontextmanager
+async def open_room(services: services.Services, document_id: str) -> AsyncIterator[OpenRoom]:
+    """A document's room, for as long as a request may take. Raises `NotReady` after that."""
+    try:
+        async with (
+            asyncio.timeout(services.settings.open_timeout_s),
+            services.registry.room(document_id) as room,
+        ):
+            yield room
+    except TimeoutError:
+        raise NotReady("this took too long", retry_after_ms=1_000) from None

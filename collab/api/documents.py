@@ -5,20 +5,25 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+from sqlalchemy import Connection
 
 from collab.access.roles import Right, Role
-from collab.api.deps import CurrentUser, OpenDocument, Services
+from collab.api.deps import NO_QUERY, CurrentUser, OpenDocument, Services
 from collab.api.fields import one_line, whole_text
+from collab.api.idempotency import RequestOnce, Transaction
 from collab.api.problems import documented
 from collab.errors import (
     BadRequest,
     BodyTooLarge,
+    Conflict,
     Denied,
+    KeyReused,
     NotFound,
     NotReady,
+    TextTooLong,
     TooMany,
     Unauthorized,
     Unprocessable,
@@ -31,15 +36,35 @@ from collab.storage.ids import new_id
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
 
+EXAMPLE: JsonDict = {
+    "id": "k3v5n7qyzw2xj4mtr6hsgpbdfc",
+    "title": "Notes",
+    "role": "owner",
+    "owner": {"id": "c5mp2xkzq7wj4tnsv3yhrd6fbe", "name": "Ada"},
+    "revision": 1,
+    "saved_revision": 1,
+    "length": 12,
+    "created_at": "2027-01-15T08:00:00Z",
+    "updated_at": "2027-01-15T08:00:00Z",
+    "editors": 0,
+}
+
+
 class NewDocument(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"title": "Notes", "text": "Hello, world"}]},
+    )
 
     title: str
     text: str = ""
 
 
 class Renaming(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"title": "Minutes"}]}
+    )
 
     title: str
 
@@ -51,6 +76,8 @@ class Owner(BaseModel):
 
 class Document(BaseModel):
     """`role` is the caller's; `length` is in UTF-16 code units; `editors` are online now."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: str
     title: str
@@ -66,6 +93,10 @@ class Document(BaseModel):
 
 class Page(BaseModel):
     """`next` is the `cursor` of the page after this one, null on the last."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"items": [EXAMPLE], "next": "WyJ0aXRsZSJd"}]}
+    )
 
     items: list[Document]
     next: str | None
@@ -84,43 +115,66 @@ class PageQuery(BaseModel):
 @router.post(
     "",
     status_code=201,
-    responses=documented(BadRequest, Unauthorized, BodyTooLarge, Unprocessable, NotReady),
+    response_model=Document,
+    responses={
+        201: {"headers": {"Location": {"schema": {"type": "string"}}}},
+        **documented(
+            BadRequest,
+            Unauthorized,
+            Conflict,
+            BodyTooLarge,
+            TextTooLong,
+            Unprocessable,
+            KeyReused,
+            TooMany,
+            NotReady,
+        ),
+    },
 )
 async def create(
-    body: NewDocument, user: CurrentUser, services: Services, response: Response
-) -> Document:
+    body: NewDocument, user: CurrentUser, services: Services, once: RequestOnce
+) -> Response:
     """A new document, with a text or empty; the caller owns it. A text is its revision 1."""
-    limits = services.settings
-    title = one_line(body.title, "/title", limits.max_title_units)
-    text = whole_text(body.text, "/text", limits.max_document_units)
-    document_id, at = new_id(), services.now_ms()
-    first = await asyncio.to_thread(first_segment, document_id, text, user.user_id, at)
-    made = await services.database.write(
-        lambda connection: documents.create(connection, document_id, title, first, user.user, at)
+
+    async def prepare() -> Transaction:
+        limits = services.settings
+        title = one_line(body.title, "/title", limits.max_title_units)
+        text = whole_text(body.text, "/text", limits.max_document_units)
+        document_id, at = new_id(), services.now_ms()
+        first = await asyncio.to_thread(first_segment, document_id, text, user.user_id, at)
+
+        def write(connection: Connection) -> Response:
+            made = documents.create(connection, document_id, title, first, user.user, at)
+            return _created(_shown(made, services.registry))
+
+        return write
+
+    return await once.written(prepare)
+
+
+def _created(document: Document) -> Response:
+    return Response(
+        document.model_dump_json(),
+        201,
+        {"Location": f"{router.prefix}/{document.id}"},
+        "application/json",
     )
-    response.headers["Location"] = f"{router.prefix}/{document_id}"
-    return _shown(made, services.registry)
 
 
 @router.get("", responses=documented(BadRequest, Unauthorized, Unprocessable, NotReady))
 async def page(query: Annotated[PageQuery, Query()], user: CurrentUser, services: Services) -> Page:
     """The documents that the caller made or opened, a page at a time."""
     wanted = listing.Listing(query.limit, query.sort, query.q, query.role, query.cursor)
-    async with services.database.read() as connection:
-        found = await listing.page(connection, user.user_id, wanted)
+    found = await services.database.look_up(
+        lambda connection: listing.page(connection, user.user_id, wanted)
+    )
     return Page(items=[_shown(each, services.registry) for each in found.items], next=found.next)
-
-
-async def _no_query(request: Request) -> None:
-    """Nobody who asks for something special is given the ordinary instead."""
-    if request.query_params:
-        raise Unprocessable("there is no parameter here")
 
 
 @router.get(
     "/{document_id}",
     responses=documented(Unauthorized, NotFound, Unprocessable, NotReady),
-    dependencies=[Depends(_no_query)],
+    dependencies=NO_QUERY,
 )
 async def look(document: OpenDocument, services: Services) -> Document:
     """One document. Looking at it puts it on the caller's list."""
@@ -132,7 +186,7 @@ async def look(document: OpenDocument, services: Services) -> Document:
     responses=documented(
         BadRequest, Unauthorized, Denied, NotFound, BodyTooLarge, Unprocessable, NotReady
     ),
-    dependencies=[Depends(_no_query)],
+    dependencies=NO_QUERY,
 )
 async def rename(body: Renaming, document: OpenDocument, services: Services) -> Document:
     """Give it another title: whoever may write may do so."""
@@ -149,7 +203,7 @@ async def rename(body: Renaming, document: OpenDocument, services: Services) -> 
     "/{document_id}",
     status_code=204,
     responses=documented(Unauthorized, Denied, NotFound, Unprocessable, NotReady),
-    dependencies=[Depends(_no_query)],
+    dependencies=NO_QUERY,
 )
 async def delete(document: OpenDocument, services: Services) -> None:
     """Delete it for everybody and for good: its owner alone may. Its editors' sessions end."""
@@ -157,19 +211,6 @@ async def delete(document: OpenDocument, services: Services) -> None:
         raise Denied("only its owner may delete a document")
     await services.database.write(lambda connection: documents.delete(connection, document.id))
     services.registry.forget(document.id)
-
-
-@router.get(
-    "/{document_id}/text",
-    response_class=PlainTextResponse,
-    responses=documented(Unauthorized, NotFound, Unprocessable, TooMany, NotReady),
-    dependencies=[Depends(_no_query)],
-)
-async def text(document: OpenDocument, services: Services) -> PlainTextResponse:
-    """The text as it is now; its revision is the `ETag`."""
-    async with services.registry.room(document.id) as room:
-        revision, current = room.visible_revision, room.visible_text
-    return PlainTextResponse(str(current), headers={"ETag": f'"{revision}"'})
 
 
 def _shown(document: documents.Document, registry: Registry) -> Document:

@@ -7,6 +7,9 @@ import unicodedata
 
 from collab.errors import TextTooLong, Unprocessable
 
+MAX_INTEGER = 2**53 - 1
+"""The largest whole number that JSON carries safely."""
+
 _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode's categories of control characters, surrogates, and line and paragraph separators."""
 
@@ -24,7 +27,7 @@ def one_line(written: str, pointer: str, max_units: int) -> str:
     return line
 
 
-def whole_text(written: str, pointer: str, max_units: int) -> str:
+def whole_text(written: str, pointer: str | None, max_units: int) -> str:
     r"""What was written with `\n` between its lines (T2).
 
     Raises `Unprocessable` for what no text can hold (T5), and `TextTooLong`.

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -14,7 +14,12 @@ from collab.errors import NotReady
 router = APIRouter(tags=["health"])
 
 
+_TABLES = text("SELECT version_num FROM alembic_version")
+
+
 class Health(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+
     status: Literal["ok"] = "ok"
 
 
@@ -28,8 +33,7 @@ async def alive() -> Health:
 async def ready(services: Services) -> Health:
     """The database answers, and its tables are there."""
     try:
-        async with services.database.read() as connection:
-            await connection.execute(text("SELECT version_num FROM alembic_version"))
+        await services.database.look_up(lambda connection: connection.execute(_TABLES).one())
     except SQLAlchemyError as error:
         raise NotReady("the database does not answer") from error
     return Health()

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from collab.access.tokens import Tokens
+from collab.api.paces import Paces
+from collab.counts import Counts
+from collab.errors import Misconfigured
+from collab.live.welcomes import Welcomes
 from collab.log.local import LocalLog
 from collab.rooms.registry import Registry
-from collab.storage.database import Database
+from collab.storage.database import Database, database_at
 from collab.storage.history import forget_clients
-from collab.storage.migrations import migrate
+from collab.storage.idempotency import forget_expired
+from collab.storage.upkeep import Upkeep
 from collab.storage.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from sqlalchemy import Connection
+
     from collab.settings import Settings
 
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+WELCOME_HOLD_S = 5.0
+"""How long a client that reads slowly, or not at all, holds its turn to be welcomed: others wait no
+longer than `open_timeout_s`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,51 +50,97 @@ class Services:
     database: Database
     tokens: Tokens
     registry: Registry
+    welcomes: Welcomes
+    paces: Paces
+    counts: Counts
     clock: Callable[[], float]
+    requests_under_way: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """The fingerprints of those that bear an idempotency key, by user and key."""
+    comparing: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(COMPARING_THREADS, "collab-comparing")
+    )
+    """For what takes long and nobody else is to wait for."""
 
     def now_ms(self) -> int:
         return int(self.clock() * 1000)
 
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Run what takes long in one of the few threads that do nothing else."""
+        return await asyncio.get_running_loop().run_in_executor(self.comparing, work)
+
+
+COMPARING_THREADS = 2
 
 CLIENTS_KEPT_MS = 30 * 24 * 3600 * 1000
 """How long the fate of a client's last push can be told (H7)."""
 
 HOUSEKEEPING_S = 6 * 3600
 
+SLICE = 1_000
+"""How many rows one transaction of the housekeeping removes."""
+
 
 async def keep_house(services: Services) -> None:
     """What has to be done now and then."""
     while True:
-        before = services.now_ms() - CLIENTS_KEPT_MS
+        now = services.now_ms()
         try:
-            await services.database.write(partial(forget_clients, before=before))
+            await _all(services, partial(forget_clients, before=now - CLIENTS_KEPT_MS, limit=SLICE))
+            await _all(services, partial(forget_expired, now=now, limit=SLICE))
         except SQLAlchemyError as error:
             log.warning("housekeeping failed", error=type(error).__name__)
         await asyncio.sleep(HOUSEKEEPING_S)
 
 
+async def _all(services: Services, forget_some: Callable[[Connection], int]) -> None:
+    """In many short transactions, since commits wait for each."""
+    while await services.database.write(forget_some) == SLICE:
+        pass
+
+
+async def finish(writer: Writer, writing: asyncio.Task[None], patience_s: float) -> None:
+    """Let the writer save all that was put, for so long. What is given up then was never shown."""
+    writer.stop()
+    _, late = await asyncio.wait([writing], timeout=patience_s)
+    if late:
+        log.error("the database takes too long; what was ordered last is not saved")
+        writing.cancel()
+
+
 @asynccontextmanager
 async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterator[Services]:
-    """A server's services, from a migrated database until all that was ordered is saved.
+    """A server's services, from a migrated database until all that was ordered is saved, or cannot
+    be saved in time.
 
     Raises `Misconfigured`. If the writer or the registry fails, whoever runs in here is cancelled:
     a server whose writer is gone must not look alive.
     """
+    if settings.redis_url is not None:
+        raise Misconfigured("COLLAB_REDIS_URL is set, and this version knows one server only")
     tokens = Tokens(settings.signing_secret(), settings.token_ttl_s, clock)
-    database = Database(settings.sqlalchemy_url)
+    database = database_at(settings.sqlalchemy_url)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         await database.start()
-        await asyncio.to_thread(migrate, database.path)
-        writer = Writer(database, settings.commit_patience_s)
-        registry = Registry(settings, database, LocalLog(), writer)
+        await database.migrate()
+        counts = Counts()
+        upkeep = Upkeep(database, counts)
+        writer = Writer(database, upkeep, settings.commit_patience_s, counts)
+        registry = Registry(settings, database, LocalLog(), writer, counts)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        tasks.create_task(writer.run(), name="writer")
-        stack.callback(writer.stop)
+        upkeeping = tasks.create_task(upkeep.run(), name="upkeep")
+        stack.callback(upkeeping.cancel)
+        writing = tasks.create_task(writer.run(), name="writer")
+        stack.push_async_callback(finish, writer, writing, settings.commit_patience_s)
         beating = tasks.create_task(registry.run(), name="registry")
         stack.push_async_callback(registry.close)
         stack.callback(beating.cancel)
-        services = Services(settings, database, tokens, registry, clock)
+        welcomes = Welcomes(
+            settings.max_welcomes, wait_s=settings.open_timeout_s, hold_s=WELCOME_HOLD_S
+        )
+        paces = Paces(settings)
+        services = Services(settings, database, tokens, registry, welcomes, paces, counts, clock)
+        stack.callback(services.comparing.shutdown, wait=False, cancel_futures=True)
         housekeeping = tasks.create_task(keep_house(services), name="housekeeping")
         stack.callback(housekeeping.cancel)
         yield services

@@ -67,6 +67,41 @@ class User:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
+    async def put(
+        self, document_id: str, text: str | bytes, base: str | int | None = None, **headers: str
+    ) -> httpx2.Response:
+        """PUT a whole text; `base` is a revision or an If-Match."""
+        kind = {"Content-Type": "text/plain; charset=utf-8"}
+        path = f"/v1/documents/{document_id}/text"
+        content = text.encode() if isinstance(text, str) else text
+        sent = {**kind, **if_match(base), **named(headers)}
+        return await self.call("PUT", path, content=content, headers=sent)
+
+    async def patch(
+        self, document_id: str, body: Any, base: str | int | None = None, **headers: str
+    ) -> httpx2.Response:
+        """PATCH a text."""
+        path = f"/v1/documents/{document_id}/text"
+        return await self.call(
+            "PATCH", path, json=body, headers={**if_match(base), **named(headers)}
+        )
+
+    async def text(self, document_id: str, **params: Any) -> str:
+        answer = await self.get(f"/v1/documents/{document_id}/text", **params)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+
+def if_match(base: str | int | None) -> dict[str, str]:
+    if base is None:
+        return {}
+    return {"If-Match": f'"{base}"' if isinstance(base, int) else base}
+
+
+def named(headers: dict[str, str]) -> dict[str, str]:
+    """Headers by the names that Python lets parameters have."""
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
 
 def assert_problem(
     answer: httpx2.Response, status: int, code: str, title: str, detail: str, **more: Any

@@ -9,7 +9,10 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from collab import errors
+from collab.api.problems import status_of
 from collab.errors import TooMany
+from collab.rooms.room import Copied
 from tests.api.client import Api, assert_problem
 
 Serve = Callable[..., AbstractAsyncContextManager[Api]]
@@ -28,7 +31,8 @@ async def test_an_unknown_path_is_not_found(api: Api, path: str) -> None:
     ("method", "path", "allowed"),
     [
         ("GET", "/v1/auth/guest", "POST"),
-        ("DELETE", "/v1/me", "GET"),
+        ("DELETE", "/v1/me", "GET, PATCH"),
+        ("POST", "/v1/documents/d", "GET, PATCH, DELETE"),
         ("POST", "/healthz", "GET"),
         ("POST", "/", "GET"),
     ],
@@ -100,21 +104,37 @@ class TestBodies:
         detail = "a body has at most 2000 bytes"
         assert_problem(answer, 413, "too_large", "Body too large", detail)
 
+    @pytest.mark.parametrize("path", ["/v1/documents/d/text", "/v1/me"])
+    async def test_only_whole_texts_may_be_longer_than_a_message(
+        self, serve: Serve, path: str
+    ) -> None:
+        """Whatever else is sent is parsed on the event loop."""
+        body = b'{"find":"x","replace":"y"}'.ljust(self.LIMIT + 1)
+        async with serve(max_message_bytes=self.LIMIT) as api:
+            ada = await api.user()
+            answer = await ada.call("PATCH", path, content=body, headers=JSON)
+            detail = "a body has at most 2000 bytes"
+            assert_problem(answer, 413, "too_large", "Body too large", detail)
+            it = (await ada.document(text="x" * self.LIMIT))["id"]
+            assert (await ada.put(it, "y" * (self.LIMIT + 1), 1)).status_code == 200
+
 
 async def test_an_unforeseen_error_is_answered_and_logged(api: Api) -> None:
-    async def broken() -> None:
-        raise RuntimeError("with a secret in it")
+    """Without what it tells of people's documents."""
 
-    api.app.add_api_route("/v1/broken", broken)
+    async def broken(document_id: str) -> None:
+        raise RuntimeError(f"with {document_id} in it")
+
+    api.app.add_api_route("/v1/broken/{document_id}", broken)
     with capture_logs() as logged:
-        answer = await api.http.get("/v1/broken", params={"token": "secret"})
+        answer = await api.http.get("/v1/broken/secret", params={"token": "secret"})
     detail = "something went wrong here; it was logged"
     assert_problem(answer, 500, "error", "Internal error", detail)
     assert logged == [
         {
             "event": "request failed",
             "method": "GET",
-            "path": "/v1/broken",
+            "route": "/v1/broken/{document_id}",
             "error": "RuntimeError",
             "log_level": "error",
         }
@@ -122,14 +142,24 @@ async def test_an_unforeseen_error_is_answered_and_logged(api: Api) -> None:
 
 
 async def test_a_database_that_fails_is_not_available_now(api: Api) -> None:
+    """Neither the statement nor the document is logged."""
     ada = await api.user()
+    it = (await ada.document())["id"]
     await api.services.database.write(lambda c: c.execute(text("DROP TABLE members")))
     with capture_logs() as logged:
-        answer = await ada.get("/v1/documents")
+        answer = await ada.get(f"/v1/documents/{it}/text")
     detail = "the database does not answer"
     assert_problem(answer, 503, "unavailable", "Not available now", detail, retry_after_ms=1_000)
     assert answer.headers["retry-after"] == "1"
-    assert [entry["event"] for entry in logged] == ["database failed"]
+    assert logged == [
+        {
+            "event": "database failed",
+            "method": "GET",
+            "route": "/v1/documents/{document_id}/text",
+            "error": "OperationalError",
+            "log_level": "error",
+        }
+    ]
 
 
 @pytest.mark.parametrize(("retry_after_ms", "header"), [(1, "1"), (1_000, "1"), (1_001, "2")])
@@ -153,3 +183,31 @@ async def test_a_room_that_cannot_be_opened_is_told(serve: Serve) -> None:
         async with api.services.registry.room(one):
             answer = await ada.get(f"/v1/documents/{other}/text")
     assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        (errors.InvalidChange, 422),
+        (errors.Stale, 412),
+        (errors.Forbidden, 403),
+        (errors.TooLarge, 413),
+        (errors.DocumentFull, 413),
+        (errors.RateLimited, 429),
+        (errors.Unavailable, 503),
+        (Copied, 409),
+    ],
+)
+async def test_a_refused_push_is_a_problem_with_its_own_code(
+    api: Api, refusal: type[errors.Refusal], status: int
+) -> None:
+    """P5"""
+
+    async def refuse() -> None:
+        raise refusal("why", retry_after_ms=1_500)
+
+    api.app.get("/v1/refuse")(refuse)
+    answer = await api.http.get("/v1/refuse")
+    title = status_of(refusal)[1]
+    assert_problem(answer, status, refusal.code, title, "why", retry_after_ms=1_500)
+    assert answer.headers["retry-after"] == "2"
