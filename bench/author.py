@@ -103,7 +103,10 @@ class Author:
 
 
 @asynccontextmanager
-async def author(url: str, document_id: str, token: str, client_id: str) -> AsyncIterator[Author]:
+async def session(
+    url: str, document_id: str, token: str, client_id: str
+) -> AsyncIterator[tuple[ClientConnection, wire.Welcome]]:
+    """A connection that has heard its welcome, and nothing else."""
     query = urlencode({"client": client_id})
     async with connect(
         f"ws{url[4:]}/v1/documents/{document_id}/live?{query}",
@@ -116,4 +119,10 @@ async def author(url: str, document_id: str, token: str, client_id: str) -> Asyn
         async with asyncio.timeout(PATIENCE_S):
             welcome = wire.decode(await socket.recv(decode=False))
         assert isinstance(welcome, wire.Welcome)
+        yield socket, welcome
+
+
+@asynccontextmanager
+async def author(url: str, document_id: str, token: str, client_id: str) -> AsyncIterator[Author]:
+    async with session(url, document_id, token, client_id) as (socket, welcome):
         yield Author(socket, welcome)

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,11 @@ class ServerProcess:
         await self._end(signal.SIGKILL)
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None, "the server was never started"
+        return self._process.pid
+
+    @property
     def cpu_s(self) -> float:
         """Processor seconds of all its lives, of the user and of the system."""
         return self._former_cpu_s + self._cpu_s()
@@ -81,10 +86,21 @@ class ServerProcess:
     @property
     def peak_rss_bytes(self) -> int:
         """The most memory that this life of it held."""
-        status = self._proc("status").read_text()
-        return next(
-            int(line.split()[1]) * 1024 for line in status.splitlines() if line[:6] == "VmHWM:"
-        )
+        return self._memory_bytes("VmHWM")
+
+    @property
+    def rss_bytes(self) -> int:
+        """The memory that it holds now."""
+        return self._memory_bytes("VmRSS")
+
+    @property
+    def open_files(self) -> list[str]:
+        """What its descriptors are open on: paths, and `socket:[…]` for each socket."""
+        files = []
+        for descriptor in self._proc("fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since
+                files.append(str(descriptor.readlink()))
+        return files
 
     def log_tail(self) -> str:
         return self.log.read_text()[-2_000:]
@@ -121,9 +137,12 @@ class ServerProcess:
         after_name = self._proc("stat").read_text().rpartition(")")[2].split()
         return (int(after_name[11]) + int(after_name[12])) / _TICKS_PER_S
 
+    def _memory_bytes(self, what: str) -> int:
+        lines = self._proc("status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
+
     def _proc(self, name: str) -> Path:
-        assert self._process is not None
-        return Path("/proc") / str(self._process.pid) / name
+        return Path("/proc") / str(self.pid) / name
 
 
 @asynccontextmanager

@@ -1,0 +1,188 @@
+"""The benches of scale: each runs, keeps its promises in small, and notices a broken one."""
+
+from __future__ import annotations
+
+import math
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench import figures, listing, opening, saved, slow_reader, soak
+from bench.ledger import Ledger, Verdict, together, token
+from bench.listing import Made, Owner, read_through
+from bench.long_history import edits
+from bench.typist import letters_wrong
+from collab.access.tokens import User
+from collab.text import Text
+from tests.serving import SECRET, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+
+class InThisLoop:
+    """What the benches ask of a server, of one that is no process of its own: those start slowly.
+
+    `bench.server.ServerProcess` is its model.
+    """
+
+    cpu_s = 0.0
+    rss_bytes = 0
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def stop(self) -> int:
+        return 0
+
+
+@asynccontextmanager
+async def in_this_loop(data_dir: Path, **environment: str) -> AsyncIterator[InThisLoop]:
+    settings = {name.removeprefix("COLLAB_").lower(): environment[name] for name in environment}
+    async with serving(data_dir / "data", **settings) as server:
+        yield InThisLoop(server.url)
+
+
+def run(bench: ModuleType, arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit status, and what was printed."""
+    status = bench.main(arguments.split())
+    return status, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("bench", "arguments"),
+    [
+        (slow_reader, "--seconds 0.4 --typists 3"),
+        (opening, "--updates 90 --opens 1"),
+        (listing, "--few 3 --many 120 --calls 1"),
+        (saved, "--seconds 0.4 --documents 2 --typists 2"),
+        (saved, "--seconds 0.4 --documents 2 --typists 2 --database postgresql"),
+    ],
+)
+def test_a_bench_runs_and_finds_every_promise_kept(
+    bench: ModuleType,
+    arguments: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bench, "running", in_this_loop)
+    monkeypatch.setenv("COLLAB_SECRET", SECRET)
+    status, printed = run(bench, arguments, capsys)
+    assert status == 0, printed
+    assert "WRONG" not in printed
+    assert printed.count("\n") >= 5
+
+
+def test_a_soak_runs_on_a_process_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    small = "--minutes 0.015 --editors 4 --documents 2 --every 0.1 --fill 40"
+    status, printed = run(soak, small, capsys)
+    assert status == 0, printed
+    assert "4 of 4 editors show what REST shows" in printed
+    assert "started anew it shows 2 of 2 texts" in printed
+
+
+def test_percentiles_are_samples_that_so_many_do_not_exceed() -> None:
+    samples = [float(number) for number in range(100, 0, -1)]
+    assert [figures.percentile(samples, share) for share in (0.5, 0.99, 1.0)] == [50, 99, 100]
+    assert figures.percentile([7.0], 0.01) == 7
+    assert math.isnan(figures.percentile([], 0.5))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.00123, "1.23"), (0.0456, "45.6"), (1.5, "1500"), (0.000004, "0.004"), (math.nan, "-")],
+)
+def test_milliseconds_show_three_digits_that_count(seconds: float, shown: str) -> None:
+    assert figures.ms(seconds) == shown
+
+
+def test_a_slope_is_what_is_added_for_each_step() -> None:
+    assert figures.slope([(0, 5), (1, 7), (2, 9)]) == 2
+    assert figures.slope([(0, 1), (1, 3), (2, 2), (3, 4)]) == pytest.approx(0.8)
+    assert math.isnan(figures.slope([(3, 1)]))
+
+
+def test_a_table_is_aligned() -> None:
+    lines = figures.table(("", "p50"), [("first", "1.00"), ("2", "10")]).splitlines()
+    assert lines == ["        p50", "first  1.00", "2        10"]
+
+
+def test_the_ledger_finds_what_is_lost_doubled_or_unknown() -> None:
+    """P3: acknowledged is in the history; P4: at most once."""
+    kept, lost, doubled, open_there, open_gone, foreign = map(token, range(6))
+    ledger = Ledger({kept, lost, doubled}, {open_there, open_gone})
+    verdict = ledger.judge(kept + doubled + open_there + doubled + foreign)
+    assert verdict == Verdict(
+        acknowledged=3, unanswered=2, unanswered_there=1, lost=1, doubled=1, unknown=1
+    )
+    assert not verdict.is_good
+    good = ledger.judge(kept + lost + doubled)
+    assert good.is_good
+    assert together([verdict, good]).lost == 1
+
+
+def test_a_token_that_was_cut_is_unknown_and_lost() -> None:
+    ledger = Ledger({token(1), token(2)})
+    cut = token(1)[:3] + token(2) + token(1)[3:]
+    assert not ledger.judge(cut).is_good
+
+
+class Typed:
+    def __init__(self, letter: str, typed: int) -> None:
+        self.letter, self.typed = letter, typed
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"), [("abab", ""), ("aab", "b"), ("aabbb", "b"), ("", "ab"), ("aabbc", "c")]
+)
+def test_letters_are_counted(text: str, wrong: str) -> None:
+    typists = [Typed("a", 2), Typed("b", 2), Typed("c", 0)]
+    assert letters_wrong(text, typists) == list(wrong)
+
+
+class Api:
+    """A list as a server shows it that is asked for one page after another."""
+
+    def __init__(self, pages: Sequence[Sequence[Made]]) -> None:
+        self._pages = pages
+
+    def get(self, path: str, **query: str) -> Api:
+        assert path == "/v1/documents"
+        self._page = int(query.get("cursor", 0))
+        return self
+
+    @property
+    def json(self) -> dict[str, Any]:
+        last = self._page == len(self._pages) - 1
+        items = [{"id": one.id} for one in self._pages[self._page]]
+        return {"items": items, "next": None if last else str(self._page + 1)}
+
+
+A, B, C = (Made(name, name, 1, 1) for name in "abc")
+
+
+@pytest.mark.parametrize(
+    ("pages", "is_right"),
+    [
+        ([[A, B], [C]], True),
+        ([[A, B]], False),  # one is missing
+        ([[A, B], [B, C]], False),  # one comes twice
+        ([[A, C], [B]], False),  # two are out of place
+    ],
+)
+def test_a_list_is_right_only_with_every_document_once_in_its_place(
+    pages: list[list[Made]], is_right: bool
+) -> None:
+    owner = Owner(User("ada", "Ada", guest=True), "", [C, A, B])
+    _, right = read_through(Api(pages), owner, "title")
+    assert right is is_right
+
+
+def test_what_is_typed_into_a_long_history_fits_and_keeps_the_text_about_as_long() -> None:
+    text = Text.of("x" * 50_000)
+    for change in edits(len(text), 20_000):
+        text = change.apply(text)
+        assert 45_000 < len(text) < 55_000
