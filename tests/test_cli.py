@@ -118,9 +118,7 @@ async def test_a_second_server_on_the_same_file_does_not_start(tmp_path: Path) -
         second = await start("serve", COLLAB_DATA_DIR=str(tmp_path), COLLAB_PORT="0")
         code, out, err = await ended(second)
     assert (code, out) == (2, "")
-    assert err == (
-        f"collab: another server uses {tmp_path}/collab.db; one server at a time may\n"
-    )
+    assert err == (f"collab: another server uses {tmp_path}/collab.db; one server at a time may\n")
 
 
 async def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:

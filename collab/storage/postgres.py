@@ -170,9 +170,7 @@ async def _lock(connection: asyncpg.Connection) -> None:
         await connection.execute(statement, timeout=LOCK_TIMEOUT_S)
     except TimeoutError:
         log.error("another server uses the database")  # noqa: TRY400 - there is no more to tell
-        raise _Locked(
-            "another server uses this database; one server at a time may"
-        ) from None
+        raise _Locked("another server uses this database; one server at a time may") from None
     except FAILURES as error:
         raise _no_connection(error) from error
 

@@ -227,7 +227,5 @@ def _lock(path: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.close()
-        raise Misconfigured(
-            f"another server uses {path}; one server at a time may"
-        ) from None
+        raise Misconfigured(f"another server uses {path}; one server at a time may") from None
     return lock
