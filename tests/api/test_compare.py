@@ -253,7 +253,7 @@ class TestEither:
         async def never(*_: object) -> None:
             await asyncio.Event().wait()
 
-        async with serve(open_timeout_s=0.2) as api:
+        async with serve(open_timeout_s=2) as api:
             ada = await api.user()
             it = await document(ada, "a", "ab")
             monkeypatch.setattr(Services, "aside", never)
