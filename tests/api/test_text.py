@@ -124,7 +124,7 @@ class TestReading:
         async def never(*_: object) -> None:
             await asyncio.Event().wait()
 
-        async with serve(open_timeout_s=0.2) as api:
+        async with serve(open_timeout_s=2) as api:
             ada = await api.user()
             it = await document(ada)
             await ada.put(it, "x", 1)
@@ -641,7 +641,7 @@ class TestWhoeverEdits:
         self, serve: Serve, tmp_path: Path, how: str
     ) -> None:
         """Another program holds the database: nothing may be shown, but it is ordered."""
-        async with serve(open_timeout_s=0.5) as api:
+        async with serve(open_timeout_s=2) as api:
             ada = await api.user()
             it = await document(ada)
             other = sqlite3.connect(tmp_path / "collab.db", isolation_level=None)

@@ -135,7 +135,7 @@ async def test_a_turn_is_held_for_a_bounded_time() -> None:
 
 async def test_h2_a_long_welcome_waits_for_its_turn(tmp_path: Path) -> None:
     """One who does not read has the only turn; then it is gone, and the next is served."""
-    async with serving(tmp_path, max_welcomes=1, open_timeout_s=0.5) as server:
+    async with serving(tmp_path, max_welcomes=1, open_timeout_s=2) as server:
         long, short = await server.document(LONG), await server.document("short")
         slow = await Raw.join(server.port, long, await server.token())
         status, problem = await server.refusal(long)
@@ -149,7 +149,7 @@ async def test_h2_a_long_welcome_waits_for_its_turn(tmp_path: Path) -> None:
 
 
 async def test_h5_one_who_resumes_needs_no_turn(tmp_path: Path) -> None:
-    async with serving(tmp_path, max_welcomes=1, open_timeout_s=0.5) as server:
+    async with serving(tmp_path, max_welcomes=1, open_timeout_s=2) as server:
         document_id = await server.document(LONG)
         first = await server.join(document_id)
         slow = await Raw.join(server.port, document_id, await server.token())
