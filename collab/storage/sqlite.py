@@ -100,10 +100,9 @@ class SQLiteDatabase:
         self, threads: ThreadPoolExecutor, call: Callable[..., T], *args: object
     ) -> asyncio.Future[T]:
         """The use ends when the thread is done, whether somebody still waits for it or not."""
-        loop = asyncio.get_running_loop()
-        running = threads.submit(call, *args)
-        running.add_done_callback(lambda _: loop.call_soon_threadsafe(self._used))
-        return asyncio.wrap_future(running)
+        running = asyncio.get_running_loop().run_in_executor(threads, call, *args)
+        running.add_done_callback(self._used)
+        return asyncio.shield(running)
 
     # -- The file -----------------------------------------------------------------------------
 
@@ -117,7 +116,7 @@ class SQLiteDatabase:
         self._uses += 1
         return self._engines
 
-    def _used(self) -> None:
+    def _used(self, _running: object = None) -> None:
         self._uses -= 1
         self._unused.set()
 

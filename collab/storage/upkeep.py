@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MAX_LOOSE = 64
+MAX_LOOSE = 256
 """How many loose segments a document has before they are merged."""
 
-MAX_AT_ONCE = 256
+MAX_AT_ONCE = 512
 MAX_BYTES_AT_ONCE = 4 * 1024 * 1024
 """How many are merged at once, and how large they are together."""
 
