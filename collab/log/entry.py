@@ -85,11 +85,11 @@ class Past:
 class Ordered(Past):
     """An entry that was just ordered, and what it made.
 
-    `updates` are `changes`; `before` is the mark at `first - 1`, `text` the text at `last`.
+    `updates` are `changes`; `before` is where it begins, `text` the text at `last`.
     `refusal` tells why a void entry took no effect.
     """
 
-    before: str
+    before: Point
     updates: tuple[Change, ...]
     text: Text
     refusal: Refusal | None = None

@@ -96,7 +96,7 @@ class Room:
             author=entry.author,
             at=entry.at,
             first=end.revision + 1,
-            before=end.mark,
+            before=end,
             mark=mark,
             weight=end.weight + sum(map(weigh, updates, changes)),
             changes=changes,

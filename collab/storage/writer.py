@@ -21,7 +21,6 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from collab.counts import Counts
 from collab.errors import NotFound, Unavailable
-from collab.log.rebase import weigh_written
 from collab.storage.segments import encode
 from collab.storage.tables import clients, documents, segments
 from collab.storage.upkeep import Kept
@@ -228,8 +227,8 @@ def _move_saved(
         _MOVE_SAVED,
         {
             "document": document_id,
-            "before_revision": first.first - 1,
-            "before_mark": first.before,
+            "before_revision": first.before.revision,
+            "before_mark": first.before.mark,
             "revision": last.last,
             "mark": last.mark,
             "weight": last.weight,
@@ -245,8 +244,8 @@ def _segment(document_id: str, pushes: Sequence[Ordered]) -> dict[str, object]:
         "document_id": document_id,
         "first_revision": first.first,
         "last_revision": last.last,
-        "mark_before": first.before,
-        "weight_before": first.weight - sum(map(weigh_written, first.changes)),
+        "mark_before": first.before.mark,
+        "weight_before": first.before.weight,
         "pushes": encode(pushes),
     }
 

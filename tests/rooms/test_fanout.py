@@ -75,7 +75,7 @@ class Document:
                     at=1,
                     first=revision,
                     weight=0,
-                    before="",
+                    before=Point(0, "", 0),
                     mark=f"mark {revision}",
                     updates=(Change.empty(0),),
                     changes=(json.dumps(change.to_json()).encode(),),

@@ -21,7 +21,7 @@ def push(first: int, seq: int, updates: int = 1, weight: int = 0) -> Ordered:
         author="somebody",
         at=1,
         first=first,
-        before="",
+        before=Point(0, "", 0),
         mark=f"mark {seq}",
         updates=(Change.empty(3),) * updates,
         changes=(b"[3]",) * updates,

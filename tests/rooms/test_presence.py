@@ -34,7 +34,7 @@ class Document:
                 at=1,
                 first=self.history.end.revision + 1,
                 weight=0,
-                before="",
+                before=Point(0, "", 0),
                 mark="mark",
                 updates=(update,),
                 changes=(b"[]",),
