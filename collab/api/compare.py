@@ -1,6 +1,6 @@
 """What changed from one revision to another, and who wrote what."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Annotated, NamedTuple
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from collab.api.deps import OpenDocument, Services, open_room
 from collab.api.fields import MAX_INTEGER
 from collab.api.problems import documented
+from collab.api.times import from_ms
 from collab.api.updates import Author
 from collab.errors import (
     Damaged,
@@ -210,5 +211,5 @@ class Replay:
             "length": length,
             "author": {"id": author, "name": names.get(author, "")},
             "revision": self._start + source,
-            "at": datetime.fromtimestamp(at / 1000, UTC),
+            "at": from_ms(at),
         }

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -15,6 +15,7 @@ from collab.api.deps import NO_QUERY, CurrentUser, OpenDocument, Services
 from collab.api.fields import one_line, whole_text
 from collab.api.idempotency import RequestOnce, Transaction
 from collab.api.problems import documented
+from collab.api.times import from_ms
 from collab.errors import (
     BadRequest,
     BodyTooLarge,
@@ -230,11 +231,7 @@ def _shown(document: documents.Document, registry: Registry) -> Document:
         revision=revision,
         saved_revision=saved_revision,
         length=length,
-        created_at=_time(document.created_at),
-        updated_at=_time(document.updated_at),
+        created_at=from_ms(document.created_at),
+        updated_at=from_ms(document.updated_at),
         editors=registry.editors(document.id),
     )
-
-
-def _time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

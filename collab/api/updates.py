@@ -1,6 +1,6 @@
 """How a document came to be: its updates, in order, with who made them and when."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -11,6 +11,7 @@ from collab.api.deps import OpenDocument, Services
 from collab.api.edits import CHANGE_SCHEMA
 from collab.api.fields import MAX_INTEGER
 from collab.api.problems import documented
+from collab.api.times import from_ms
 from collab.errors import BadRequest, NotFound, NotReady, TooMany, Unauthorized, Unprocessable
 from collab.log.entry import encode_json
 from collab.storage import history, users
@@ -140,7 +141,7 @@ def shown(update: SavedUpdate, names: dict[str, str]) -> dict[str, object]:
         "client": "" if update.void else update.client,
         "seq": 0 if update.void else update.seq,
         "author": {"id": update.author, "name": names.get(update.author, "")},
-        "at": datetime.fromtimestamp(update.at / 1000, UTC),
+        "at": from_ms(update.at),
         "void": update.void,
         "changes": msgspec.Raw(update.change),
     }

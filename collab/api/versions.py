@@ -1,7 +1,7 @@
 """Named versions: give a revision a name, list them, and put one's text back."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Annotated
 
@@ -23,6 +23,7 @@ from collab.api.idempotency import RequestOnce, Transaction
 from collab.api.preconditions import Base
 from collab.api.problems import documented
 from collab.api.text import ETAG, Edited, Editing
+from collab.api.times import from_ms
 from collab.errors import (
     BadRequest,
     BodyTooLarge,
@@ -230,5 +231,5 @@ def _shown(version: versions.Version) -> Version:
         name=version.name,
         revision=version.revision,
         author=Author(id=version.author_id, name=version.author_name),
-        created_at=datetime.fromtimestamp(version.at / 1000, UTC),
+        created_at=from_ms(version.at),
     )
