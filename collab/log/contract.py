@@ -26,6 +26,12 @@ class Subscriber(Protocol):
     def mark(self) -> str:
         """The mark there."""
 
+    def mark_at(self, revision: int) -> str | None:
+        """The mark at a revision that it has heard; None if it is not kept or lies in a push."""
+
+    def knows(self, client: str, seq: int) -> bool:
+        """Whether it has heard an entry of this client and seq, as far back as is kept."""
+
     def ordered(self, entry: Entry, mark: str) -> None:
         """`entry` is next in the order, and `mark` is the mark after it."""
 
@@ -34,6 +40,18 @@ class Subscriber(Protocol):
 
     def refused(self, entry: Entry, refusal: Refusal) -> None:
         """`entry`, given to `append`, is not in the order and never will be."""
+
+    def saved_elsewhere(self, revision: int) -> None:
+        """Another server has saved every entry up to `revision`, perhaps ones not heard yet."""
+
+    def leads(self) -> None:
+        """From now on, this server is the one that saves: `Feed.leading` says for how long."""
+
+    def heard(self, message: bytes) -> None:
+        """Another server, or this one, gave this to `Feed.tell`."""
+
+    def adrift(self) -> None:
+        """The log does not go on from here: the document is to be read anew."""
 
 
 class Feed(Protocol):
@@ -53,8 +71,27 @@ class Feed(Protocol):
     async def catch_up(self) -> None:
         """Return when the subscriber has heard all that was ordered before the call (H8)."""
 
+    @property
+    def leading(self) -> bool:
+        """Whether this server is the one that saves what is ordered. Two may think so at times."""
+
+    @property
+    def run(self) -> str | None:
+        """What the database's row must name as the log's run for these entries to be saved; None
+        where it need not name any.
+        """
+
     def saved(self, revision: int) -> None:
-        """The database has every entry up to `revision`."""
+        """This server has saved every entry up to `revision`."""
+
+    def doubt(self) -> None:
+        """The database has another history, or names another run: find out which one holds."""
+
+    def tell(self, message: bytes) -> None:
+        """Tell every server that follows the document, this one too; no promise that all hear."""
+
+    def beat(self) -> None:
+        """Look whether anything was missed. Called every heartbeat."""
 
     def close(self, error: Exception | None = None) -> None:
         """Stop following. Whoever waits in `settle` is told `Unavailable`."""

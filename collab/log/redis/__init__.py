@@ -1,0 +1,1 @@
+"""The order of many servers: a stream in Redis for each document, and the way to it."""
