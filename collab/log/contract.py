@@ -82,7 +82,7 @@ class Feed(Protocol):
         """
 
     def saved(self, revision: int) -> None:
-        """This server has saved every entry up to `revision`."""
+        """The database has every entry up to `revision`: it was saved here."""
 
     def doubt(self) -> None:
         """The database has another history, or names another run: find out which one holds."""
