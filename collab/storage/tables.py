@@ -63,6 +63,8 @@ documents = Table(
     Column("loose_segments", BigInteger, nullable=False, server_default="0"),
     Column("snapshot_weight", BigInteger, nullable=False, server_default="0"),
     Column("length", BigInteger, nullable=False),
+    # The run of Redis that the log was last found or made whole in: who saves names it.
+    Column("redis_run", String(64), nullable=False, server_default=""),
 )
 
 members = Table(

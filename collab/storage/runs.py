@@ -1,0 +1,71 @@
+"""Which run of Redis a document's log lies in, as the document's row names it.
+
+A run that is claimed shuts out who saves under another one: their condition names it. So once
+`claim` has returned, what the row says is saved is all that was ever saved under earlier runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import bindparam, select, update
+
+from collab.errors import NotFound
+from collab.storage.tables import documents
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Executable
+
+    from collab.storage.database import Database
+
+
+class Row(NamedTuple):
+    """What a document's row says: the run ('' if none was ever claimed), and where the saved
+    history ends.
+    """
+
+    run: str
+    revision: int
+    mark: str
+
+
+class Runs:
+    """The runs of all documents of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def look(self, document_id: str) -> Row:
+        """Raises `NotFound`."""
+        return await self._database.look_up(lambda connection: look(connection, document_id))
+
+    async def claim(self, document_id: str, run: str) -> Row:
+        """Name `run` in the document's row. Returns the row as it is then. Raises `NotFound`.
+
+        A commit under way comes before or after: on PostgreSQL whoever moves the row next waits for
+        the other, and then looks whether its condition still holds.
+        """
+        wanted = {"document": document_id, "new_run": run}
+        return await self._database.write(lambda connection: _row(connection, _CLAIM, wanted))
+
+
+def look(connection: Connection, document_id: str) -> Row:
+    """Raises `NotFound`."""
+    return _row(connection, _LOOK, {"document": document_id})
+
+
+def _row(connection: Connection, statement: Executable, wanted: dict[str, str]) -> Row:
+    row = connection.execute(statement, wanted).one_or_none()
+    if row is None:
+        raise NotFound("there is no such document")
+    return Row(*row)
+
+
+_ROW = (documents.c.redis_run, documents.c.saved_revision, documents.c.saved_mark)
+_LOOK = select(*_ROW).where(documents.c.id == bindparam("document"))
+_CLAIM = (
+    update(documents)
+    .where(documents.c.id == bindparam("document"))
+    .values(redis_run=bindparam("new_run"))
+    .returning(*_ROW)
+)
