@@ -13,8 +13,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from collab.errors import Damaged, NotFound
 from collab.log.entry import Entry, next_mark
 from collab.rooms.room import Room
-from collab.storage import documents, history, segments
-from collab.storage import writer as writing
+from collab.storage import commit, documents, history, segments
 from tests.storage.saving import PATIENCE_S, Bench, Document, running
 
 
@@ -179,7 +178,7 @@ async def test_a_document_that_cannot_be_saved_does_not_fail_those_beside_it(
             raise RuntimeError("this one cannot be written")
         return encode(pushes)
 
-    monkeypatch.setattr(writing, "encode", choke)
+    monkeypatch.setattr(commit, "encode", choke)
     push = bad.type("x")
     bench.writer.put("bad", dataclasses.replace(push, author="poison"), bad)
     bench.writer.put("good", good.type("fine"), good)
