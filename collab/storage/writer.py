@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -16,7 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from collab.counts import Counts
-from collab.storage.commit import save
+from collab.errors import Unavailable
+from collab.storage.commit import Batch, save
 
 if TYPE_CHECKING:
     from collab.log.entry import Ordered
@@ -31,21 +32,23 @@ LAST_RETRY_S = 1.0
 
 
 class Listener(Protocol):
-    """Who hears what became of a document's pushes. Neither call waits or raises."""
+    """Who hears what became of a document's pushes. Neither call waits or raises, but may put."""
 
     def saved(self, revision: int) -> None:
         """Every push up to `revision` is committed."""
 
     def not_saved(self, error: Exception) -> None:
-        """What was put and not reported saved could not be saved, and will not be tried again."""
+        """What was put and not reported saved could not be saved, and will not be tried again.
+
+        It is a `Conflict` where the database has more, or other pushes, or names another run.
+        """
 
 
-@dataclass(slots=True)
-class _Batch:
-    """One document's pushes that wait for a commit, without gap."""
+@dataclass(slots=True, kw_only=True)
+class _Batch(Batch):
+    """One document's pushes that wait for a commit."""
 
     listener: Listener
-    pushes: list[Ordered] = field(default_factory=list)
 
 
 class Writer:
@@ -70,13 +73,24 @@ class Writer:
         self._wake = asyncio.Event()
         self._stopping = False
 
-    def put(self, document_id: str, push: Ordered, listener: Listener) -> None:
-        """Save `push`, the document's next; the listener hears of it."""
-        batch = self._waiting.get(document_id)
-        if batch is None:
-            batch = self._waiting[document_id] = _Batch(listener)
-        batch.pushes.append(push)
+    def put(
+        self, document_id: str, push: Ordered, listener: Listener, run: str | None = None
+    ) -> None:
+        """Save `push`; the listener hears of it. With `run`, while the document's row names it.
+
+        A push that follows what waits takes it along, also under another run. One that does not
+        replaces it: whoever put that begins elsewhere now, or is told that it is given up.
+        """
         self._wake.set()
+        waiting = self._waiting.get(document_id)
+        is_ours = waiting is not None and waiting.listener is listener
+        if waiting is not None and is_ours and _follows(push, waiting.pushes[-1]):
+            waiting.pushes.append(push)
+            waiting.run = run
+            return
+        self._waiting[document_id] = _Batch(pushes=[push], run=run, listener=listener)
+        if waiting is not None and not is_ours:
+            waiting.listener.not_saved(Unavailable("the document is saved for somebody else now"))
 
     async def settle(self, document_id: str) -> None:
         """Return when the database tells the truth of a document: nothing of it is put or being
@@ -149,11 +163,10 @@ class Writer:
         """Commit, again and again until the deadline. Returns what `save` does."""
         loop = asyncio.get_running_loop()
         pause = FIRST_RETRY_S
-        batches = {document_id: batch.pushes for document_id, batch in group.items()}
         while True:
             started = time.perf_counter()
             try:
-                outcome = await self._database.write(lambda connection: save(connection, batches))
+                outcome = await self._database.write(lambda connection: save(connection, group))
             except (SQLAlchemyError, OSError) as error:
                 self._counts.failed_commits += 1
                 if loop.time() + pause > deadline:
@@ -161,7 +174,13 @@ class Writer:
                 log.warning("commit failed, trying again", error=str(error), pause_s=pause)
             else:
                 self._counts.commit_seconds.observe(time.perf_counter() - started)
-                self._counts.commit_pushes.observe(sum(map(len, batches.values())))
+                self._counts.commit_pushes.observe(
+                    sum(len(batch.pushes) for batch in group.values())
+                )
                 return outcome
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_RETRY_S)
+
+
+def _follows(push: Ordered, last: Ordered) -> bool:
+    return (push.before.revision, push.before.mark) == (last.last, last.mark)

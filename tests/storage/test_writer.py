@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from collab.errors import Damaged, NotFound
+from collab.errors import Damaged, NotFound, Unavailable
 from collab.log.entry import Entry, next_mark
 from collab.rooms.room import Room
 from collab.storage import commit, documents, history, segments
+from collab.storage.commit import Conflict
+from collab.storage.runs import Row, Runs
 from tests.storage.saving import PATIENCE_S, Bench, Document, running
 
 
@@ -254,3 +256,97 @@ async def test_h7_a_commit_that_had_no_answer_is_over_before_anybody_relies_on_i
     assert str((await history.load(bench.database, "d")).text) == "in doubt"
     monkeypatch.setattr(bench.database, "write", None)
     await bench.writer.settle("d")  # once is enough
+
+
+# -- Runs, and what another server saved ---------------------------------------------------------
+
+
+async def test_a_writer_of_another_run_saves_nothing_and_is_told_which_one_holds(
+    bench: Bench,
+) -> None:
+    document, other = await bench.document("d"), await bench.document("e")
+    runs = Runs(bench.database)
+    await runs.claim("d", "one")
+    bench.writer.put("d", document.type("kept"), document, "one")
+    await document.heard()
+    assert not document.failures
+    await runs.claim("d", "two")
+    bench.writer.put("d", document.type("late "), document, "one")
+    bench.writer.put("e", other.type("fine"), other, "")
+    await document.heard()
+    await other.heard()
+    (failure,) = document.failures
+    assert isinstance(failure, Conflict)
+    assert failure.row == Row("two", 1, document.pushes[0].mark)
+    assert not other.failures
+    assert str((await history.load(bench.database, "d")).text) == "kept"
+    document.failures.clear()
+    bench.writer.put("d", document.last, document, "two")
+    await document.heard()
+    assert str((await history.load(bench.database, "d")).text) == "late kept"
+
+
+async def test_a_conflict_tells_where_the_saved_history_ends(bench: Bench) -> None:
+    document, stranger = await bench.document("d"), Document("d")
+    await bench.save(document, "mine ", "too ")
+    await bench.save(stranger, "theirs")
+    (failure,) = stranger.failures
+    assert isinstance(failure, Conflict)
+    assert failure.row == Row("", 2, document.room.mark)
+
+
+async def test_what_a_listener_puts_as_it_hears_of_a_failure_is_saved(bench: Bench) -> None:
+    """Another server saved a part of it: the rest begins where that ends."""
+    document = await bench.document("d")
+    for text in "ab":
+        bench.writer.put("d", document.type(text), document)
+    await document.heard()
+
+    class Persistent(Document):
+        def not_saved(self, error: Exception) -> None:
+            assert isinstance(error, Conflict)
+            for push in document.pushes:
+                if push.first > error.row.revision:
+                    bench.writer.put("d", push, self)
+
+    document.type("c")
+    listener = Persistent("d")
+    listener.room = document.room
+    for push in document.pushes:
+        bench.writer.put("d", push, listener)
+    await listener.heard()
+    found = await bench.rows("select first_revision, last_revision from segments order by 1")
+    assert found == [(1, 2), (3, 3)]
+    assert str((await history.load(bench.database, "d")).text) == "cba"
+
+
+async def test_what_waits_is_saved_under_the_run_of_what_follows_it(bench: Bench) -> None:
+    """The marks prove it the same history; the run only tells who may save it."""
+    document = await bench.document("d")
+    await Runs(bench.database).claim("d", "two")
+    bench.writer.put("d", document.type("b"), document, "one")
+    bench.writer.put("d", document.type("a "), document, "two")
+    await document.heard()
+    assert not document.failures
+    assert str((await history.load(bench.database, "d")).text) == "a b"
+
+
+async def test_a_listener_may_begin_again_elsewhere(bench: Bench) -> None:
+    document = await bench.document("d")
+    for text in "ab":
+        bench.writer.put("d", document.type(text), document)
+    for push in document.pushes:
+        bench.writer.put("d", push, document)
+    await document.heard()
+    assert not document.failures
+    assert await bench.rows("select first_revision, last_revision from segments") == [(1, 2)]
+
+
+async def test_a_listener_whose_pushes_are_replaced_by_anothers_is_told(bench: Bench) -> None:
+    document, before = await bench.document("d"), Document("d")
+    bench.writer.put("d", before.type("old"), before)
+    bench.writer.put("d", document.type("new"), document)
+    assert [type(failure) for failure in before.failures] == [Unavailable]
+    await document.heard()
+    assert not document.failures
+    assert str((await history.load(bench.database, "d")).text) == "new"
