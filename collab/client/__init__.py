@@ -13,7 +13,7 @@ WebSocket; `editor` is what a program holds. It connects straight to the server,
 the environment names.
 """
 
-from collab.client.backoff import Backoff
+from collab.backoff import Backoff
 from collab.client.editor import Editor, connect
 from collab.client.errors import Rejected
 from collab.client.rest import create_document, guest_token, read_text

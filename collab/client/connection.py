@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import NoReturn
 
-    from collab.client.backoff import Backoff
+    from collab.backoff import Backoff
     from collab.client.wire import Limits, Refused
     from collab.text import Change
 

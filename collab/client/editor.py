@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from collab.client.backoff import Backoff
+from collab.backoff import Backoff
 from collab.client.connection import Connection
 from collab.client.follower import Follower
 from collab.errors import CollabError, DocumentFull, Forbidden, Unavailable

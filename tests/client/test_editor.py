@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collab import client
+from collab.backoff import Backoff
 from collab.client import Editor, Rejected
-from collab.client.backoff import Backoff
 from collab.errors import (
     CloseCode,
     CollabError,
