@@ -23,7 +23,7 @@ MAY_USE = {
     "api": {"text", "log", "storage", "rooms", "access", "live"},
     "client": {"text"},
 }
-EVERYBODY_MAY_USE = {"backoff", "counts", "errors", "settings"}
+EVERYBODY_MAY_USE = {"backoff", "counts", "errors", "settings", "tasks"}
 
 PURE = [
     *(ROOT / "text").glob("*.py"),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from collab.access.roles import Right
 from collab.access.tokens import Identity
 from collab.api import services
-from collab.errors import Denied, NotReady, Unauthorized, Unprocessable
+from collab.errors import Denied, NotReady, Unauthorized, Unavailable, Unprocessable
 from collab.rooms.open_room import OpenRoom
 from collab.storage import documents
 
@@ -77,6 +77,8 @@ async def open_room(services: services.Services, document_id: str) -> AsyncItera
             asyncio.timeout(services.settings.open_timeout_s),
             services.registry.room(document_id) as room,
         ):
+            with suppress(Unavailable):  # what is known is better than nothing
+                await room.feed.catch_up()  # what another server has ordered is in it
             yield room
     except TimeoutError:
         raise NotReady("this took too long", retry_after_ms=1_000) from None

@@ -211,7 +211,7 @@ async def delete(document: OpenDocument, services: Services) -> None:
     if not document.role.may(Right.MANAGE):
         raise Denied("only its owner may delete a document")
     await services.database.write(lambda connection: documents.delete(connection, document.id))
-    services.registry.forget(document.id)
+    await services.registry.remove(document.id)
 
 
 def _shown(document: documents.Document, registry: Registry) -> Document:

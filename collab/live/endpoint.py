@@ -137,7 +137,7 @@ async def _serve(
 
 def _resumed(room: OpenRoom, resume: Place | None) -> Place | None:
     """Where the client goes on from; None for a fresh start (H5, H6)."""
-    if resume is None or room.mark_at(resume.revision) != resume.mark:
+    if resume is None or room.visible_mark_at(resume.revision) != resume.mark:
         return None
     return resume
 

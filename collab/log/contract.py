@@ -50,8 +50,14 @@ class Subscriber(Protocol):
     def heard(self, message: bytes) -> None:
         """Another server, or this one, gave this to `Feed.tell`."""
 
+    def resubscribed(self) -> None:
+        """From here on `heard` is told; what was told before may have been missed."""
+
     def adrift(self) -> None:
         """The log does not go on from here: the document is to be read anew."""
+
+    def deleted(self) -> None:
+        """There is no such document any more."""
 
 
 class Feed(Protocol):
@@ -109,3 +115,6 @@ class Log(Protocol):
         `read` makes a subscriber from what the database has; the feed goes on from its revision.
         A log whose end is ahead of the database, or whose start is, may call it again.
         """
+
+    async def remove(self, document_id: str) -> None:
+        """The document is deleted: every server that follows it hears so."""

@@ -29,6 +29,9 @@ class LocalLog:
         subscriber = await read()
         return subscriber, LocalFeed(subscriber)
 
+    async def remove(self, document_id: str) -> None:
+        """Whoever deletes it tells the rooms, and there are no others."""
+
 
 class LocalFeed:
     """The log of one document, from the saved revision that its subscriber stands at."""
@@ -60,6 +63,25 @@ class LocalFeed:
 
     async def catch_up(self) -> None:
         """Nobody else orders: the subscriber has always heard all."""
+
+    @property
+    def leading(self) -> bool:
+        """Nobody else saves."""
+        return True
+
+    @property
+    def run(self) -> None:
+        """There is no log but the database."""
+        return None
+
+    def doubt(self) -> None:
+        """What the database has is the order."""
+
+    def tell(self, message: bytes) -> None:
+        """There is nobody else."""
+
+    def beat(self) -> None:
+        """Nothing can be missed."""
 
     def saved(self, revision: int) -> None:
         self._saved = revision

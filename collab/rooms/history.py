@@ -99,6 +99,10 @@ class History:
             return False
         return True
 
+    def knows(self, client: str, seq: int) -> bool:
+        """Whether an entry of this client and seq, void or not, is kept."""
+        return (client, seq) in self._sources
+
     def last_seq(self, client: str, since: int) -> int:
         """The largest seq that a client pushed after a revision; -1 if there was none."""
         recent = self._sources[bisect_right(self._ends, since) :]

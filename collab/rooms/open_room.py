@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from collab.counts import Counts
 from collab.errors import CloseCode, DocumentFull, NotFound, Refusal, SessionEnd, Unavailable
@@ -14,6 +14,7 @@ from collab.rooms.budget import Account
 from collab.rooms.containment import Containment
 from collab.rooms.fanout import Fanout
 from collab.rooms.presenter import Presenter
+from collab.rooms.saving import Saving
 from collab.rooms.trail import Trail
 
 if TYPE_CHECKING:
@@ -24,20 +25,14 @@ if TYPE_CHECKING:
     from collab.rooms.attendance import Author
     from collab.rooms.budget import Budget
     from collab.rooms.room import Room
-    from collab.storage.writer import Listener
+    from collab.rooms.saving import Saver
     from collab.text import Change, Text
-
-
-class Saver(Protocol):
-    """The background writer."""
-
-    def put(self, document_id: str, push: Ordered, listener: Listener) -> None: ...
 
 
 class OpenRoom:
     """Orders, saves and shows a document's pushes for as long as it is open.
 
-    It is the log's `Subscriber` and the writer's `Listener`. What is ordered is applied at once, so
+    It is the log's `Subscriber`. What is ordered is applied at once, so
     that the next push is judged on the end of the log; it is shown when the log says that it may.
 
     If anything in here fails unexpectedly, the room ends, and its sessions come back to one that is
@@ -54,6 +49,7 @@ class OpenRoom:
         max_units: int,
         presence_hz: float,
         on_broken: Callable[[OpenRoom], None],
+        on_adrift: Callable[[OpenRoom], None] = lambda _: None,
         counts: Counts | None = None,
     ) -> None:
         self.document_id = document_id
@@ -72,20 +68,23 @@ class OpenRoom:
         self.holders = 0
         self._feed: Feed | None = None
         self._room = room
-        self._saver = saver
+        self._saving = Saving(document_id, saver, self)
         self._account = Account(budget, room)
         self._max_units = max_units
         self._on_broken = on_broken
+        self._on_adrift = on_adrift
         self._authors: dict[tuple[str, int], Author] = {}
         self._hidden: deque[tuple[int, Text]] = deque()
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._text_json: tuple[int, bytes] | None = None
+        self._saved_ahead = 0
         self._ended: SessionEnd | None = None
 
     def open(self, feed: Feed) -> None:
         """Go on by this feed, which was made for this room."""
         self._feed = feed
         self._account.open()
+        self._saving.open(feed)
 
     @property
     def feed(self) -> Feed:
@@ -108,15 +107,15 @@ class OpenRoom:
 
     @property
     def visible_mark(self) -> str:
-        mark = self.mark_at(self.visible_revision)
+        mark = self.visible_mark_at(self.visible_revision)
         assert mark is not None, "what is visible ends with a push and is kept"
         return mark
 
-    def mark_at(self, revision: int) -> str | None:
+    def visible_mark_at(self, revision: int) -> str | None:
         """The mark at a visible revision; None if there is none or it is no longer kept."""
         if revision > self.visible_revision:
             return None
-        return self._room.history.mark_at(revision)
+        return self.mark_at(revision)
 
     def changes(self, after: int) -> Sequence[Change] | None:
         """What made the visible text of the one at a visible revision; None if that lies too far
@@ -149,23 +148,27 @@ class OpenRoom:
     def mark(self) -> str:
         return self._room.mark
 
+    def mark_at(self, revision: int) -> str | None:
+        return self._room.history.mark_at(revision)
+
+    def knows(self, client: str, seq: int) -> bool:
+        return self._room.history.knows(client, seq)
+
     def push(self, entry: Entry, author: Author) -> None:
         """Order a push; its author hears what became of it. Raises what refuses it at once."""
-        self._check_open()
+        self.check_open()
         with self._judging:
             text = self._room.judge(entry)
             if len(text) > self._max_units and len(text) > len(self._room.text):
                 raise DocumentFull(f"a document holds at most {self._max_units} units")
             self._account.admit(entry, text)
-        self._check_open()
-        push = entry.client, entry.seq
-        self._authors[push] = author
+        self.check_open()
+        self._authors[entry.client, entry.seq] = author
         with self._contained:
             self.feed.append(entry)
-        if push in self._authors:
-            self._check_open()  # it failed before anything went to the database
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises `Unavailable` when it is closed."""
         if self._ended is not None:
             raise Unavailable(self._ended.message)
 
@@ -190,7 +193,7 @@ class OpenRoom:
             self._hidden.append((made.last, made.text))
             self.trail.ordered(made)
             self._account.ordered()
-            self._saver.put(self.document_id, made, self)
+            self._saving.ordered(made)
             self._tell(made)
 
     def _tell(self, made: Ordered) -> None:
@@ -230,6 +233,8 @@ class OpenRoom:
                     self._waiters.append((until, shown))
                 elif not shown.done():
                     shown.set_result(None)
+        if self.saved_revision < self._saved_ahead:
+            self._saving.saved_elsewhere(min(self._saved_ahead, revision))
 
     async def shown(self, revision: int) -> None:
         """Return when a revision that was ordered may be shown. Raises `Unavailable` when the room
@@ -237,17 +242,26 @@ class OpenRoom:
         """
         if revision <= self.visible_revision:
             return
-        self._check_open()
+        self.check_open()
         shown = asyncio.get_running_loop().create_future()
         self._waiters.append((revision, shown))
         await shown
 
     # -- The database -------------------------------------------------------------------------
 
-    def saved(self, revision: int) -> None:
+    def leads(self) -> None:
+        self._saving.go_on()
+
+    def saved_elsewhere(self, revision: int) -> None:
+        self._saved_ahead = max(self._saved_ahead, revision)  # it may not have been heard yet
         with self._contained:
-            self._account.saved(revision)
-            self.feed.saved(revision)
+            self._saving.saved_elsewhere(min(revision, self.visible_revision))
+
+    def saved(self, revision: int) -> None:
+        self._account.saved(revision)
+        if self._ended is not None or revision <= self.saved_revision:
+            return
+        with self._contained:
             self.fanout.save(revision)
             self.trail.wake()
 
@@ -273,9 +287,23 @@ class OpenRoom:
             self._on_broken(self)
             self.close(reason)
 
-    def delete(self) -> None:
+    def adrift(self) -> None:
+        """Its sessions end and come back to a room that is read anew, and that has first ordered
+        what only this one had.
+        """
+        if self._ended is None:
+            self._on_adrift(self)
+            self._break()
+
+    def deleted(self) -> None:
         """The document is deleted, as the database has it."""
-        self.close(_deleted())
+        self._break(_deleted())
+
+    def heard(self, message: bytes) -> None:
+        """Nothing is told yet."""
+
+    def resubscribed(self) -> None:
+        """Nothing is told yet."""
 
     def say_goodbye(self) -> None:
         """The server goes down: let every session know (H9), and close."""
@@ -290,17 +318,30 @@ class OpenRoom:
         self.fanout.close()
         self.presenter.close()
         self.trail.close()
-        with self._contained:
-            self.feed.close(self._ended)
+        self._saving.close()
+        if self._feed is None:
+            self._account.not_saved()
+        else:
+            with self._contained:
+                self._feed.close(self._ended)
         self.attendance.close(self._ended)
+        self._give_up_on_authors(Unavailable(self._ended.message))
         for _, shown in self._waiters:
             if not shown.done():
                 shown.set_exception(Unavailable(self._ended.message))
         self._waiters.clear()
         self._account.close()
 
+    def _give_up_on_authors(self, refusal: Unavailable) -> None:
+        """Sessions settle when they come back. Nobody else waits for what will not be heard."""
+        authors, self._authors = self._authors, {}
+        for (_, seq), author in authors.items():
+            with self._contained:
+                author.refused(seq, refusal)
+
     def beat(self) -> None:
         self.fanout.beat()
+        self.feed.beat()
 
     def check(self, now: float) -> None:
         self.attendance.check(now)

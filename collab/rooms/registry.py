@@ -13,16 +13,16 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from collab.counts import Counts
-from collab.errors import Damaged, NotFound, NotReady, Problem, TooMany
+from collab.errors import Damaged, NotFound, NotReady, Problem, TooMany, Unavailable
 from collab.rooms.budget import Budget
 from collab.rooms.open_room import OpenRoom
 from collab.rooms.room import Room
 from collab.storage import history
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from collab.log.contract import Log
+    from collab.log.contract import Feed, Log
     from collab.settings import Settings
     from collab.storage.database import Database
     from collab.storage.writer import Writer
@@ -152,19 +152,41 @@ class Registry:
             opening.exception()  # whoever waits is told; nobody may wait any more
 
     async def _open(self, document_id: str) -> None:
-        async def read() -> OpenRoom:
-            saved = await history.load(self._database, document_id)
-            return OpenRoom(
-                document_id,
-                await asyncio.to_thread(Room.restore, saved),
-                self._writer,
-                self.budget,
-                max_units=self._settings.max_document_units,
-                presence_hz=self._settings.presence_hz,
-                on_broken=self._discard,
-                counts=self._counts,
-            )
+        made = list[OpenRoom]()
 
+        async def read() -> OpenRoom:
+            while made:
+                made.pop().close()
+            made.append(await self._read(document_id))
+            return made[-1]
+
+        try:
+            room, feed = await self._follow(document_id, read)
+            room.open(feed)
+            made.clear()
+        finally:
+            while made:
+                made.pop().close()
+        self._rooms[document_id] = room
+        self._left_at[document_id] = time.monotonic()
+
+    async def _read(self, document_id: str) -> OpenRoom:
+        saved = await history.load(self._database, document_id)
+        return OpenRoom(
+            document_id,
+            await asyncio.to_thread(Room.restore, saved),
+            self._writer,
+            self.budget,
+            max_units=self._settings.max_document_units,
+            presence_hz=self._settings.presence_hz,
+            on_broken=self._discard,
+            counts=self._counts,
+        )
+
+    async def _follow(
+        self, document_id: str, read: Callable[[], Awaitable[OpenRoom]]
+    ) -> tuple[OpenRoom, Feed]:
+        """Raises `Problem`."""
         try:
             # A room that broke may have left work there, or a commit whose fate nobody knows.
             await self._writer.settle(document_id)
@@ -180,18 +202,25 @@ class Registry:
         try:
             if document_id in self._deleted:  # after it was read
                 raise NotFound("there is no such document")
+            room.check_open()  # it may have heard by its log that it is deleted
             self._check_memory()  # others were opened meanwhile
         except Problem:
             feed.close()
             raise
-        room.open(feed)
-        self._rooms[document_id] = room
-        self._left_at[document_id] = time.monotonic()
+        except Unavailable as error:
+            feed.close()
+            raise NotReady(error.message) from None
+        return room, feed
 
     # -- Closing ------------------------------------------------------------------------------
 
+    async def remove(self, document_id: str) -> None:
+        """The document is deleted, as the database has it: end its sessions everywhere (X2)."""
+        self.forget(document_id)
+        await self._log.remove(document_id)
+
     def forget(self, document_id: str) -> None:
-        """The document is deleted, as the database has it: end its sessions (X2).
+        """The same, on this server alone.
 
         What was ordered and not saved is given up, since the writer finds no row for it; its
         authors' sessions are among those that end here.
@@ -199,10 +228,8 @@ class Registry:
         if document_id in self._opening:
             self._deleted.add(document_id)
         room = self._rooms.get(document_id)
-        if room is None:
-            return
-        self._discard(room)
-        room.delete()
+        if room is not None:
+            room.deleted()
 
     def _discard(self, room: OpenRoom) -> None:
         document_id = room.document_id

@@ -6,14 +6,18 @@ A run that is claimed shuts out who saves under another one: their condition nam
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import bindparam, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
-from collab.errors import NotFound
+from collab.errors import NotFound, Unavailable
 from collab.storage.tables import documents
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Connection, Executable
 
     from collab.storage.database import Database
@@ -30,14 +34,15 @@ class Row(NamedTuple):
 
 
 class Runs:
-    """The runs of all documents of a database."""
+    """The runs of all documents of a database. Raises `Unavailable` while it does not answer."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def look(self, document_id: str) -> Row:
         """Raises `NotFound`."""
-        return await self._database.look_up(lambda connection: look(connection, document_id))
+        with _answering():
+            return await self._database.look_up(lambda connection: look(connection, document_id))
 
     async def claim(self, document_id: str, run: str) -> Row:
         """Name `run` in the document's row. Returns the row as it is then. Raises `NotFound`.
@@ -46,7 +51,16 @@ class Runs:
         the other, and then looks whether its condition still holds.
         """
         wanted = {"document": document_id, "new_run": run}
-        return await self._database.write(lambda connection: _row(connection, _CLAIM, wanted))
+        with _answering():
+            return await self._database.write(lambda connection: _row(connection, _CLAIM, wanted))
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        raise Unavailable("the database does not answer") from error
 
 
 def look(connection: Connection, document_id: str) -> Row:

@@ -30,6 +30,10 @@ class Follower:
         self.mark = first_mark(DOCUMENT)
         self.entries: list[Entry] = []
         self.marks: list[str] = []
+        self.marks_at: dict[int, str] = {}
+        self.messages: list[bytes] = []
+        self.saved_revision = 0
+        self.is_adrift = self.is_deleted = False
         self.durable_revision = 0
         self.refusals: list[tuple[Entry, Refusal]] = []
 
@@ -38,6 +42,7 @@ class Follower:
         self.mark = mark
         self.entries.append(entry)
         self.marks.append(mark)
+        self.marks_at[self.revision] = mark
 
     def durable(self, revision: int) -> None:
         assert self.durable_revision <= revision <= self.revision
@@ -45,6 +50,28 @@ class Follower:
 
     def refused(self, entry: Entry, refusal: Refusal) -> None:
         self.refusals.append((entry, refusal))
+
+    def mark_at(self, revision: int) -> str | None:
+        return {0: first_mark(DOCUMENT), **self.marks_at}.get(revision)
+
+    def knows(self, client: str, seq: int) -> bool:
+        return (client, seq) in [(entry.client, entry.seq) for entry in self.entries]
+
+    def saved_elsewhere(self, revision: int) -> None:
+        self.saved_revision = max(self.saved_revision, revision)
+
+    def leads(self) -> None: ...
+
+    def heard(self, message: bytes) -> None:
+        self.messages.append(message)
+
+    def resubscribed(self) -> None: ...
+
+    def adrift(self) -> None:
+        self.is_adrift = True
+
+    def deleted(self) -> None:
+        self.is_deleted = True
 
 
 class Engine(Protocol):

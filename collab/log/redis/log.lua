@@ -8,6 +8,8 @@ local log, state, offers, lease, channel = unpack(KEYS)
 
 local LOG_EXPIRES_S = 3600 -- when all is saved and nobody looks any more
 local OFFERS_EXPIRE_S = 60
+local READ_BYTES = 1024 * 1024 -- what one reading takes, about: others wait for it
+local READ_PAGE = 50
 
 local function revision_of(id) return string.sub(id, 3) end
 
@@ -74,7 +76,7 @@ function op.append(of_run, revision, mark, count, push)
   return {'ordered', before, after, after_mark}
 end
 
--- What follows a revision, at most `count` pushes, and how things stand:
+-- What follows a revision, about `count` pushes at most, and how things stand:
 -- {run, how far it is saved, end, mark there, whether the stream has that revision with that mark,
 --  {{revision, mark, push}, …}}; run, saved, end and mark are '' where there are none.
 function op.read(revision, mark, count)
@@ -83,8 +85,13 @@ function op.read(revision, mark, count)
   local pushes = {}
   local held = after and holds(revision, mark)
   if held then
-    for _, entry in ipairs(redis.call('XRANGE', log, '(1-' .. revision, '+', 'COUNT', count)) do
-      pushes[#pushes + 1] = {revision_of(entry[1]), mark_of(entry), push_of(entry)}
+    local at, size = revision, 0
+    while at ~= after and #pushes < tonumber(count) and size < READ_BYTES do
+      for _, entry in ipairs(redis.call('XRANGE', log, '(1-' .. at, '+', 'COUNT', READ_PAGE)) do
+        at = revision_of(entry[1])
+        pushes[#pushes + 1] = {at, mark_of(entry), push_of(entry)}
+        size = size + #pushes[#pushes][3]
+      end
     end
   end
   if redis.call('TTL', log) > 0 then expire() end

@@ -1,0 +1,186 @@
+"""How a server finds out that the stream is whole and goes on from where it stands; and how, where
+it is not, the servers that are left make it whole again.
+
+A stream is known to be whole under one run of Redis. Under another one it may have lost its end, or
+all of it. Then the run is recorded in the document's row first, so that no writer of the former run
+saves anything more, and everything after the database's saved revision is put back by the server
+that has most of it. Whoever has another history than the one that holds then is adrift.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from collab.log.redis.link import NotDone
+from collab.log.redis.stream import End, Push
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from collab.log.redis.link import Link
+    from collab.log.redis.stream import Standing, Stream
+
+log = structlog.get_logger(__name__)
+
+GRACE_MS = 2_000
+"""How long servers have to come back and offer what they have, from the first offer on."""
+
+FRESH_MS = 1_000
+"""Who has not repeated an offer for so long does not count."""
+
+OFFER_EVERY_MS = 250
+
+
+class Row(Protocol):
+    """What the database says of a document: the run of Redis whose writers may save, '' if there
+    never was one, and where the saved history ends.
+    """
+
+    @property
+    def run(self) -> str: ...
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def mark(self) -> str: ...
+
+
+class Runs(Protocol):
+    """The rows. Each call raises `NotFound`, and `Unavailable` while the database is away."""
+
+    async def look(self, document_id: str) -> Row: ...
+
+    async def claim(self, document_id: str, run: str) -> Row:
+        """Record the run. From then on no writer of another one saves anything."""
+
+
+class Holder(Protocol):
+    """What a server has of a document: the order as far as it was heard."""
+
+    @property
+    def end(self) -> End: ...
+
+    def mark_at(self, revision: int) -> str | None: ...
+
+    def kept(self, after: int) -> Sequence[Push] | None:
+        """The pushes after a revision, as they came in; None if some are no longer kept."""
+
+
+class Adrift(Exception):
+    """What this server has is not the beginning of what the stream has."""
+
+
+class Healing:
+    """One document's, on one server."""
+
+    def __init__(
+        self, document_id: str, server: str, link: Link, stream: Stream, runs: Runs
+    ) -> None:
+        self._document_id = document_id
+        self._server = server
+        self._link = link
+        self._stream = stream
+        self._runs = runs
+
+    async def agree(self, holder: Holder, *, fresh: bool) -> Standing:
+        """Return how the stream stands when it is whole and has what the holder has.
+
+        `fresh`: the holder was just read from the database, and has nothing else. Raises `Adrift`,
+        `NotFound`, `Unavailable`, `NotDone`, `FateUnknown`.
+        """
+        while True:
+            run = self._run()
+            standing = await self._stream.read(holder.end)
+            if standing.run == run:
+                if standing.held:
+                    return standing
+                await self._compare(holder, standing, run)
+            else:
+                await self._heal(holder, standing, run, fresh=fresh)
+
+    def _run(self) -> str:
+        if self._link.run is None:
+            raise NotDone("there is no connection to Redis")
+        return self._link.run
+
+    async def _compare(self, holder: Holder, standing: Standing, run: str) -> None:
+        """The stream is whole, but has not what the holder has."""
+        if await self._extend(holder, standing.end, run):
+            return
+        row = await self._runs.look(self._document_id)
+        if row.run not in {run, ""}:
+            self._link.doubt()
+            raise NotDone("the servers have gone on with another Redis")
+        self._check(holder, row)
+        if (await self._stream.read(_end(row), 1)).held:
+            raise Adrift
+        # The stream is not the database's, which decides.
+        await self._runs.claim(self._document_id, run)
+        await self._begin(holder, standing.end, row, run)
+
+    async def _heal(self, holder: Holder, standing: Standing, run: str, *, fresh: bool) -> None:
+        """The stream may not be whole. Returns when that has changed, one way or another."""
+        before = (await self._runs.look(self._document_id)).run
+        row = await self._runs.claim(self._document_id, run)
+        self._check(holder, row)
+        if fresh and standing.end is None and before in {run, ""}:
+            # It was saved and nobody had it open when it expired, or there never was one.
+            await self._begin(holder, None, row, run)
+            return
+        log.info("waiting for what others have", document=self._document_id)
+        while True:
+            answer = await self._stream.offer(
+                run, self._server, holder.end.revision, GRACE_MS, FRESH_MS
+            )
+            if answer is True:
+                return
+            if answer is False:
+                break
+            await asyncio.sleep(min(answer, OFFER_EVERY_MS) / 1000)
+        await self._put_back(holder, row, run)
+
+    @staticmethod
+    def _check(holder: Holder, row: Row) -> None:
+        if row.revision > holder.end.revision or holder.mark_at(row.revision) != row.mark:
+            raise Adrift
+
+    async def _put_back(self, holder: Holder, row: Row, run: str) -> None:
+        """It is this server's turn to make the stream whole."""
+        standing = await self._stream.read(_end(row), 1)
+        if not standing.held:  # it is gone, or behind the database, or not the database's
+            await self._begin(holder, standing.end, row, run)
+        elif not await self._extend(holder, standing.end, run):
+            assert standing.end is not None
+            await self._stream.extend(run, standing.end, ())  # it has more, or else: it holds
+
+    async def _extend(self, holder: Holder, end: End | None, run: str) -> bool:
+        """Put back what the holder has after the stream's end. False if that is not its place."""
+        if end is None or end.revision >= holder.end.revision:
+            return False
+        if holder.mark_at(end.revision) != end.mark:
+            return False
+        lost = holder.kept(end.revision)
+        if lost is None:
+            return False
+        log.warning("putting back what Redis lost", document=self._document_id, pushes=len(lost))
+        await self._stream.extend(run, end, lost)
+        return True
+
+    async def _begin(self, holder: Holder, end: End | None, row: Row, run: str) -> None:
+        """Begin a stream where the database ends, and add what the holder has beyond that."""
+        unsaved = holder.kept(row.revision)
+        if unsaved is None:
+            raise Adrift
+        if end is not None or unsaved:
+            log.warning(
+                "putting back what Redis lost", document=self._document_id, pushes=len(unsaved)
+            )
+        await self._stream.replace(run, end, _end(row), unsaved)
+
+
+def _end(row: Row) -> End:
+    return End(row.revision, row.mark)

@@ -1,0 +1,73 @@
+"""The order of many servers: every document's log in Redis (`log.lua`)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from collab.errors import NotReady, Unavailable
+from collab.log.redis.feed import RedisFeed
+from collab.log.redis.link import FateUnknown, NotDone
+from collab.log.redis.stream import Stream
+from collab.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from collab.log.contract import S
+    from collab.log.redis.healing import Runs
+    from collab.log.redis.link import Links
+
+READING_PAUSE_S = 0.1
+CLOSE_PATIENCE_S = 2.0
+
+
+class RedisLog:
+    """`server` names this process among all that use the same Redis."""
+
+    def __init__(self, links: Links, runs: Runs, server: str) -> None:
+        self._links = links
+        self._runs = runs
+        self._server = server
+        self._tasks = Tasks()
+
+    async def open(self, document_id: str, read: Callable[[], Awaitable[S]]) -> tuple[S, RedisFeed]:
+        """Raises `NotFound`, `NotReady`. What is heard of the stream is told before it returns."""
+        feed = RedisFeed(document_id, self._server, self._links, self._runs, self._tasks)
+        try:
+            # Subscribed before anything is read: what is ordered after the reading is heard.
+            await feed.connected_and_subscribed()
+            subscriber = await read()
+            while not await feed.begin(subscriber):
+                await asyncio.sleep(READING_PAUSE_S)  # the caller has a time limit
+                subscriber = await read()
+        except (NotDone, FateUnknown, Unavailable) as error:
+            feed.close()
+            raise NotReady(str(error) or "Redis does not answer") from error
+        except BaseException:
+            feed.close()
+            raise
+        return subscriber, feed
+
+    async def remove(self, document_id: str) -> None:
+        link = self._links.link(document_id, _Nobody())
+        try:
+            with suppress(NotDone, FateUnknown):  # then whoever saves something finds no row
+                await Stream(link).remove()
+        finally:
+            link.close()
+
+    def documents(self) -> AsyncIterator[str]:
+        """Those that have a stream; perhaps some twice. Raises `NotDone`."""
+        return self._links.documents()
+
+    async def close(self) -> None:
+        await self._tasks.close(CLOSE_PATIENCE_S)
+
+
+class _Nobody:
+    def connected(self) -> None: ...
+    def disconnected(self) -> None: ...
+    def subscribed(self) -> None: ...
+    def published(self, message: bytes) -> None: ...
