@@ -8,7 +8,8 @@ import pytest
 import structlog
 from xdist.scheduler import LoadGroupScheduling
 
-from bench.postgres import UNSAFE, private_server
+from bench import postgres as postgres_servers
+from bench import redis as redis_servers
 from tests.peer import Peer
 from tests.postgres import Postgres
 from tests.serving import Serving, serving
@@ -16,6 +17,8 @@ from tests.serving import Serving, serving
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from bench.redis import RedisServer
 
 
 def pytest_configure() -> None:
@@ -56,5 +59,23 @@ async def server(tmp_path: Path) -> AsyncIterator[Serving]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """This worker's own PostgreSQL server."""
-    with private_server(**UNSAFE) as server:
+    with postgres_servers.private_server(**postgres_servers.UNSAFE) as server:
         yield Postgres(server)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """This worker's own Redis server. It writes nothing to the disk."""
+    with redis_servers.private_server() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[RedisServer]:
+    """It, and it is empty. A test may stop it: nobody else uses it meanwhile."""
+    redis_server.execute("FLUSHALL")
+    try:
+        yield redis_server
+    finally:
+        redis_server.resume()
+        redis_server.start()

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Python and Node, from Debian's packages: a Chromium, PostgreSQL,
-# of which they run servers of their own, and what the documentation's examples use.
+# Installs what the tests need beside Python and Node, from Debian's packages: a Chromium, PostgreSQL
+# and Redis, of which they run servers of their own, and what the documentation's examples use.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
   missing+=(postgresql)
-for tool in curl jq; do
+command -v redis-server >/dev/null || missing+=(redis-server)
+for tool in curl jq openssl; do
   command -v "$tool" >/dev/null || missing+=("$tool")
 done
 
