@@ -46,7 +46,7 @@ class Settings(Limits):
     port: int = Field(8000, ge=0, le=65_535)
     data_dir: Path = Path("collab-data")
     database_url: str = ""
-    redis_url: str | None = None
+    redis_url: SecretStr | None = None
     secret: SecretStr | None = None
     guests: bool | None = None
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
@@ -58,6 +58,7 @@ class Settings(Limits):
     open_timeout_s: float = Field(30.0, gt=0)
     commit_patience_s: float = Field(10.0, gt=0)
     shutdown_s: float = Field(10.0, gt=0)
+    redis_timeout_s: float = Field(3.0, ge=0.5, le=60)
 
     @property
     def on_loopback(self) -> bool:
