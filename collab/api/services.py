@@ -15,13 +15,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from collab.access.tokens import Tokens
 from collab.api.paces import Paces
 from collab.counts import Counts
-from collab.errors import Misconfigured
 from collab.live.welcomes import Welcomes
 from collab.log.local import LocalLog
+from collab.log.redis.links import RedisLinks
+from collab.log.redis.log import RedisLog
 from collab.rooms.registry import Registry
 from collab.storage.database import Database, database_at
 from collab.storage.history import forget_clients
 from collab.storage.idempotency import forget_expired
+from collab.storage.ids import new_id
+from collab.storage.runs import Runs
 from collab.storage.upkeep import Upkeep
 from collab.storage.writer import Writer
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from collab.log.contract import Log
     from collab.settings import Settings
 
 
@@ -108,6 +112,26 @@ async def finish(writer: Writer, writing: asyncio.Task[None], patience_s: float)
 
 
 @asynccontextmanager
+async def ordering(
+    settings: Settings, database: Database, server: str, tasks: asyncio.TaskGroup
+) -> AsyncIterator[Log]:
+    """What gives pushes their order: this server alone, or Redis for all servers."""
+    if settings.redis_url is None:
+        yield LocalLog()
+        return
+    links = RedisLinks(settings.redis_url.get_secret_value(), settings.redis_timeout_s, tasks)
+    try:
+        await links.start()
+        log = RedisLog(links, Runs(database), server)
+        try:
+            yield log
+        finally:
+            await log.close()
+    finally:
+        await links.close()
+
+
+@asynccontextmanager
 async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterator[Services]:
     """A server's services, from a migrated database until all that was ordered is saved, or cannot
     be saved in time.
@@ -115,10 +139,9 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
     Raises `Misconfigured`. If the writer or the registry fails, whoever runs in here is cancelled:
     a server whose writer is gone must not look alive.
     """
-    if settings.redis_url is not None:
-        raise Misconfigured("COLLAB_REDIS_URL is set, and this version knows one server only")
     tokens = Tokens(settings.signing_secret(), settings.token_ttl_s, clock)
     database = database_at(settings.sqlalchemy_url)
+    server = new_id()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         await database.start()
@@ -126,8 +149,9 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
         counts = Counts()
         upkeep = Upkeep(database, counts)
         writer = Writer(database, upkeep, settings.commit_patience_s, counts)
-        registry = Registry(settings, database, LocalLog(), writer, counts)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        order = await stack.enter_async_context(ordering(settings, database, server, tasks))
+        registry = Registry(settings, database, order, writer, counts)
         upkeeping = tasks.create_task(upkeep.run(), name="upkeep")
         stack.callback(upkeeping.cancel)
         writing = tasks.create_task(writer.run(), name="writer")

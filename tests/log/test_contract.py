@@ -1,6 +1,6 @@
 """What every log promises (`collab.log.contract`), whichever engine keeps it.
 
-An engine takes part by an `Engine` in `ENGINES`.
+An engine takes part by an `Engine`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,17 @@ import pytest
 from collab.errors import Refusal, Unavailable
 from collab.log.entry import Entry, first_mark, next_mark
 from collab.log.local import LocalFeed, LocalLog
+from collab.log.redis.log import RedisLog
+from collab.storage.runs import Row
 from collab.text import Change
+from tests.redis import links_to
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bench.redis import RedisServer
     from collab.log.contract import Feed, Log
+    from collab.log.redis.links import RedisLinks
 
 DOCUMENT = "a document"
 PATIENCE_S = 10
@@ -89,13 +96,47 @@ class LocalEngine:
         feed.saved(follower.revision)
 
 
-ENGINES: list[Engine] = [LocalEngine()]
+class RedisEngine:
+    """One of many servers, with a database that has nothing but a row."""
+
+    def __init__(self, links: RedisLinks) -> None:
+        self._runs = OneRow()
+        self._log = RedisLog(links, self._runs, "a server")
+
+    def log(self) -> Log:
+        return self._log
+
+    async def save(self, feed: Feed, follower: Follower) -> None:
+        await feed.catch_up()
+        self._runs.row = Row(str(feed.run), follower.revision, follower.mark)
+        feed.saved(follower.revision)
+
+    async def close(self) -> None:
+        await self._log.close()
 
 
-@pytest.fixture(params=ENGINES, ids=lambda engine: type(engine).__name__)
-def engine(request: pytest.FixtureRequest) -> Engine:
-    chosen: Engine = request.param
-    return chosen
+class OneRow:
+    def __init__(self) -> None:
+        self.row = Row("", 0, first_mark(DOCUMENT))
+
+    async def look(self, _document_id: str) -> Row:
+        return self.row
+
+    async def claim(self, _document_id: str, run: str) -> Row:
+        self.row = self.row._replace(run=run)
+        return self.row
+
+
+@pytest.fixture(params=["local", "redis"])
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    if request.param == "local":
+        yield LocalEngine()
+        return
+    redis: RedisServer = request.getfixturevalue("redis")
+    async with links_to(redis.url) as links:
+        engine = RedisEngine(links)
+        yield engine
+        await engine.close()
 
 
 async def follow(engine: Engine) -> tuple[Follower, Feed]:
