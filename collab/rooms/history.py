@@ -6,6 +6,7 @@ encoded once. At least the rebase window is kept, and not much more.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -16,7 +17,7 @@ from collab.log.rebase import MAX_BASE_DISTANCE, MAX_BASE_WEIGHT
 from collab.text import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from collab.log.entry import Ordered, Past
 
@@ -29,6 +30,19 @@ class _Push(NamedTuple):
     end: Point
     items: bytes
     void: bool
+    author: str
+    at: int
+
+
+class Kept(NamedTuple):
+    """A push, and what it changed; a void one has empty changes."""
+
+    client: str
+    seq: int
+    author: str
+    at: int
+    void: bool
+    updates: Sequence[Change]
 
 
 class History:
@@ -70,7 +84,8 @@ class History:
     def _add(self, past: Past, changes: Sequence[Change | bytes]) -> None:
         self.end = Point(past.last, past.mark, past.weight)
         self._changes += changes
-        self._pushes.append(_Push(self.end, wire_items(past), past.void))
+        author = sys.intern(past.author)  # few people, many pushes
+        self._pushes.append(_Push(self.end, wire_items(past), past.void, author, past.at))
         self._ends.append(self.end.revision)
         self._sources.append((past.client, past.seq))
 
@@ -90,6 +105,17 @@ class History:
             self._changes[index] = Change.from_json(msgspec.json.decode(raw))
         self._raw = min(self._raw, place)
         return cast("list[Change]", self._changes[place:])
+
+    def pushes(self, after: int) -> Iterator[Kept]:
+        """The pushes after a revision that is kept and no push's middle."""
+        changes = self.since(after)
+        first = bisect_right(self._ends, after)
+        begin = after
+        for push, (client, seq) in zip(self._pushes[first:], self._sources[first:], strict=True):
+            end = push.end.revision
+            updates = changes[begin - after : end - after]
+            yield Kept(client, seq, push.author, push.at, push.void, updates)
+            begin = end
 
     def has(self, client: str, seq: int, since: int) -> bool:
         """Whether an entry of this client and seq, void or not, was ordered after `since`."""
@@ -123,6 +149,20 @@ class History:
         if push < len(self._ends) and self._ends[push] == revision:
             return self._pushes[push].end.mark
         return None
+
+    def common(self, other: History) -> int | None:
+        """The last revision up to which both are one history; None if they do not both keep it.
+
+        A mark names all that came before it, so that histories agree up to one push and differ from
+        there on.
+        """
+        start = max(self.start, other.start)
+        mark = self.mark_at(start)
+        if mark is None or mark != other.mark_at(start):
+            return None
+        ends = self._ends[bisect_right(self._ends, start) :]
+        agreed = bisect_left(ends, True, key=lambda end: self.mark_at(end) != other.mark_at(end))
+        return ends[agreed - 1] if agreed else start
 
     def items(self, after: int, upto: int, max_bytes: int) -> tuple[bytes, int, str]:
         """The pushes after revision `after` and not beyond `upto`, as the items of an `updates`

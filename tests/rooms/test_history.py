@@ -187,3 +187,45 @@ def test_laws_hold_while_it_is_cut() -> None:
         assert history.weight == end.weight - next(
             each.weight for each in ends if each.revision == history.start
         )
+
+
+def test_its_pushes_can_be_told_again() -> None:
+    history, plain = filled(7, 40)
+    for after in plain.ends[:-1]:
+        told = list(history.pushes(after))
+        assert [(each.client, each.seq, each.author, each.at, each.void) for each in told] == [
+            (each.client, each.seq, each.author, each.at, each.void)
+            for each in plain.pushes
+            if each.first > after
+        ]
+        assert [len(each.updates) for each in told] == [
+            len(each.updates) for each in plain.pushes if each.first > after
+        ]
+
+
+@pytest.mark.parametrize("shared", [0, 1, 17, 30])
+def test_two_histories_part_after_the_last_mark_that_both_have(shared: int) -> None:
+    one, other = History(Point(0, "start", 0)), History(Point(0, "start", 0))
+    for seq in range(30):
+        one.append(push(one.end.revision + 1, seq, 1 + seq % 3))
+    for seq in range(25 + shared):
+        number = seq if seq < shared else 100 + seq
+        other.append(push(other.end.revision + 1, number, 1 + number % 3))
+    assert one.common(other) == other.common(one) == _end_of(one, shared)
+
+
+def _end_of(history: History, pushes: int) -> int:
+    return history.end.revision - sum(
+        len(each.updates) for each in list(history.pushes(0))[pushes:]
+    )
+
+
+def test_histories_that_do_not_both_keep_where_they_part_have_nothing_in_common() -> None:
+    one, cut = History(Point(0, "start", 0)), History(Point(4, "elsewhere", 4))
+    inside = History(Point(3, "mark 1", 3))
+    for seq in range(10):
+        one.append(push(one.end.revision + 1, seq, 2))
+    for history in (cut, inside):
+        assert one.common(history) is history.common(one) is None
+    later = History(Point(100, "mark 50", 100))
+    assert one.common(later) is later.common(one) is None
