@@ -32,6 +32,7 @@ PURE = [
     ROOT / "log/contract.py",
     ROOT / "rooms/room.py",
     ROOT / "rooms/history.py",
+    ROOT / "rooms/chain.py",
     ROOT / "rooms/frames.py",
 ]
 IMPURE = {"asyncio", "time", "random", "redis", "sqlalchemy", "fastapi", "starlette", "uvicorn"}
