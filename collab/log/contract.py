@@ -66,6 +66,11 @@ class Feed(Protocol):
     def append(self, entry: Entry) -> None:
         """Ask for a place in the order. The subscriber hears `ordered` or `refused`."""
 
+    async def place(self, entry: Entry) -> None:
+        """Order an entry, and return when the subscriber has heard it. Raises `Unavailable` where
+        that may or may not have come to pass: it may be done again.
+        """
+
     async def settle(self, client: str, seq: int) -> None:
         """Make the fate of a push final.
 

@@ -194,14 +194,10 @@ class Reorder:
     `step` does the work in small parts, so that others come in between.
     """
 
-    def __init__(self, lost: History, winner: History, common: int) -> None:
-        """`winner` is the order as it was read anew; `common` where the histories part."""
+    def __init__(self, lost: History, common: int, heard: Iterable[Heard]) -> None:
+        """`common` is where the histories part, `heard` what the order has after that."""
         self._chain = Chain(common, lost.pushes(common))
-        self._heard = deque(
-            _Heard(push.client, push.seq, change, push.void)
-            for push in winner.pushes(common)
-            for change in push.updates
-        )
+        self._heard = deque(heard)
         self._in_flight: Entry | None = None
 
     @property
@@ -219,7 +215,7 @@ class Reorder:
         assert push.first == self.revision + 1, "the order is heard without a gap"
         late = isinstance(push.refusal, (Stale, InvalidChange))
         self._heard.extend(
-            _Heard(push.client, push.seq, change, push.void, late) for change in push.updates
+            Heard(push.client, push.seq, change, push.void, late) for change in push.updates
         )
 
     def unknown(self, entry: Entry) -> None:
@@ -253,7 +249,7 @@ class Reorder:
         return self._in_flight
 
 
-class _Heard(NamedTuple):
+class Heard(NamedTuple):
     """An update of the order; `late` if it is void for coming too late or costing too much."""
 
     client: str
@@ -261,6 +257,15 @@ class _Heard(NamedTuple):
     change: Change
     void: bool
     late: bool = False
+
+
+def heard_since(winner: History, revision: int) -> list[Heard]:
+    """What a room that was read anew has heard after a revision that it keeps."""
+    return [
+        Heard(push.client, push.seq, change, push.void)
+        for push in winner.pushes(revision)
+        for change in push.updates
+    ]
 
 
 def _carry(update: Change, over: Iterable[Change]) -> tuple[Change, list[Change]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collab.log.entry import Entry, Ordered
     from collab.rooms.attendance import Author
     from collab.rooms.budget import Budget
+    from collab.rooms.history import History
     from collab.rooms.room import Room
     from collab.rooms.saving import Saver
     from collab.text import Change, Text
@@ -66,6 +67,7 @@ class OpenRoom:
         self.attendance = Attendance(self.fanout, self.presenter, self._contained)
         self.trail = Trail()
         self.holders = 0
+        self.on_ordered: Callable[[Ordered], None] | None = None
         self._feed: Feed | None = None
         self._room = room
         self._saving = Saving(document_id, saver, self)
@@ -133,6 +135,10 @@ class OpenRoom:
             self._text_json = self.visible_revision, encode_json(str(self.visible_text))
         return self._text_json[1]
 
+    @property
+    def history(self) -> History:
+        return self._room.history
+
     # -- The order ----------------------------------------------------------------------------
 
     @property
@@ -192,6 +198,8 @@ class OpenRoom:
             made = self._room.apply(entry, mark)
             self._hidden.append((made.last, made.text))
             self.trail.ordered(made)
+            if self.on_ordered is not None:
+                self.on_ordered(made)
             self._account.ordered()
             self._saving.ordered(made)
             self._tell(made)

@@ -8,6 +8,7 @@ import time
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +17,7 @@ from collab.counts import Counts
 from collab.errors import Damaged, NotFound, NotReady, Problem, TooMany, Unavailable
 from collab.rooms.budget import Budget
 from collab.rooms.open_room import OpenRoom
+from collab.rooms.reordering import Lost, reorder
 from collab.rooms.room import Room
 from collab.storage import history
 
@@ -57,6 +59,7 @@ class Registry:
         self._closed = False
         self._rooms: dict[str, OpenRoom] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
+        self._lost: dict[str, list[Lost]] = {}  # by rooms that were adrift
         self._deleted: set[str] = set()  # while they were being opened
         self._left_at: dict[str, float] = {}  # of rooms that nobody holds
 
@@ -115,9 +118,7 @@ class Registry:
         opening = self._opening.get(document_id)
         if opening is None:
             self._check_room_for_one_more()
-            opening = asyncio.create_task(self._open(document_id), name="opening")
-            self._opening[document_id] = opening
-            opening.add_done_callback(partial(self._opened, document_id))
+            opening = self._start_opening(document_id)
         try:
             async with asyncio.timeout(self._settings.open_timeout_s):
                 await asyncio.shield(opening)
@@ -127,6 +128,12 @@ class Registry:
             if opening.cancelled():
                 raise NotReady("the server is going down") from None
             raise
+
+    def _start_opening(self, document_id: str) -> asyncio.Task[None]:
+        opening = asyncio.create_task(self._open(document_id), name="opening")
+        self._opening[document_id] = opening
+        opening.add_done_callback(partial(self._opened, document_id))
+        return opening
 
     def _check_room_for_one_more(self) -> None:
         """Raises `TooMany` where the limits allow no more open documents."""
@@ -163,7 +170,11 @@ class Registry:
         try:
             room, feed = await self._follow(document_id, read)
             room.open(feed)
+            await self._order_again(room, feed)
             made.clear()
+        except NotFound:
+            self._lost.pop(document_id, None)
+            raise
         finally:
             while made:
                 made.pop().close()
@@ -180,6 +191,7 @@ class Registry:
             max_units=self._settings.max_document_units,
             presence_hz=self._settings.presence_hz,
             on_broken=self._discard,
+            on_adrift=self._keep_lost,
             counts=self._counts,
         )
 
@@ -211,6 +223,28 @@ class Registry:
             feed.close()
             raise NotReady(error.message) from None
         return room, feed
+
+    def _keep_lost(self, room: OpenRoom) -> None:
+        """What it has heard is not all in the order: that is ordered again when it is read anew."""
+        lost = Lost(room.history, room.saved_revision)
+        self._lost.setdefault(room.document_id, []).append(lost)
+
+    async def _order_again(self, room: OpenRoom, feed: Feed) -> None:
+        """Raises `NotReady` while it cannot."""
+        lost = self._lost.get(room.document_id, [])
+        try:
+            while lost:
+                await reorder(self._database, room, feed, lost[0])
+                del lost[0]
+        except (Unavailable, SQLAlchemyError, OSError) as error:
+            raise NotReady("what was lost cannot be ordered again now") from error
+        self._lost.pop(room.document_id, None)
+
+    def _open_what_was_lost(self) -> None:
+        """Somebody may wait for it on another server, and nobody here."""
+        for document_id in self._lost:
+            if document_id not in self._opening and document_id not in self._rooms:
+                self._start_opening(document_id)
 
     # -- Closing ------------------------------------------------------------------------------
 
@@ -259,9 +293,10 @@ class Registry:
         for room in tuple(self._rooms.values()):
             room.check(now)
             # Rooms beat at different ticks, so that not all beat at once.
-            if (tick + hash(room.document_id)) % TICKS_PER_HEARTBEAT == 0:
+            if (tick + crc32(room.document_id.encode())) % TICKS_PER_HEARTBEAT == 0:
                 room.beat()
         self._close_idle(now - self._settings.room_idle_s)
+        self._open_what_was_lost()
 
     async def close(self) -> None:
         """Stop opening, say goodbye, and close every room. What was put is still the writer's."""

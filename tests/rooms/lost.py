@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from collab.log.entry import Entry, Ordered, Point, first_mark, next_mark
-from collab.rooms.chain import Reorder
+from collab.rooms.chain import Reorder, heard_since
 from collab.rooms.history import History
 from collab.rooms.room import Room
 from collab.text import Change, Text
@@ -160,7 +160,7 @@ class Loser:
         self.due = [
             (push.client, push.seq) for push in self.lost.history.pushes(common) if not push.void
         ]
-        self.reorder = Reorder(self.lost.history, self.room.history, common)
+        self.reorder = Reorder(self.lost.history, common, heard_since(self.room.history, common))
         self.last: Entry | None = None
 
     def settled_down(self, log: list[Entry]) -> bool:

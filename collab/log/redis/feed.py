@@ -169,18 +169,21 @@ class RedisFeed:
         assert self._subscriber is not None
         if self._subscriber.knows(client, seq):
             return
+        # Whichever of it and the push came first decides.
+        await self.place(_settling(client, seq))
+
+    async def place(self, entry: Entry) -> None:
         try:
-            await self._settle(client, seq)
+            await self._place(entry)
         except (NotDone, FateUnknown) as error:
             self._mend()
             raise Unavailable(str(error)) from None
 
-    async def _settle(self, client: str, seq: int) -> None:
-        """Order a settling entry: whichever of it and the push came first decides."""
+    async def _place(self, entry: Entry) -> None:
+        self._check_open()
         run = self._whole
-        if run is None:
+        if run is None or run != self._link.run:
             raise NotDone("the order is being restored")
-        entry = Entry(client, seq, None, (), "", time.time_ns() // 1_000_000)
         encoded = entry.encode()
         ordered = await self._stream.append(run, self._end, entry.revisions, encoded)
         if ordered is None:
@@ -462,7 +465,7 @@ class RedisFeed:
         """What was sent and is not in the stream may still come: from now on it is void."""
         for client, seq in tuple(self._unknown):
             if (client, seq) in self._unknown:
-                await self._settle(client, seq)
+                await self._place(_settling(client, seq))
 
     # -- Help ----------------------------------------------------------------------------------
 
@@ -486,3 +489,7 @@ class RedisFeed:
         """For what nobody relies on."""
         with suppress(NotDone, FateUnknown):
             await call
+
+
+def _settling(client: str, seq: int) -> Entry:
+    return Entry(client, seq, None, (), "", time.time_ns() // 1_000_000)
