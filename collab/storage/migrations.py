@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,11 @@ def found(package: Path) -> Path:
 
 MIGRATIONS = found(Path(collab.__file__).parent)
 
+SQLITE_TIMEOUT_S = 60.0
+"""How long to wait for another process that migrates the same file."""
+
+RETRY_S = 0.01
+
 
 def migrate_sqlite(path: Path, migrations: Path = MIGRATIONS) -> None:
     """Upgrade the SQLite database at `path`, all of it or nothing.
@@ -31,8 +38,9 @@ def migrate_sqlite(path: Path, migrations: Path = MIGRATIONS) -> None:
     enforced, that deletes every row that refers to it; so on this connection they are not, and
     rows that refer to nothing are looked for at the end.
     """
-    engine = create_engine(URL.create("sqlite", database=str(path)))
-    event.listen(engine, "connect", _leave_transactions_to_sqlalchemy)
+    waiting = {"timeout": SQLITE_TIMEOUT_S}
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args=waiting)
+    event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     try:
         with engine.begin() as connection:
@@ -57,8 +65,20 @@ def config(connection: Connection, migrations: Path = MIGRATIONS) -> Config:
     return made
 
 
-def _leave_transactions_to_sqlalchemy(connection: Any, _record: object) -> None:
-    connection.isolation_level = None
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    """SQLite does not wait for others by itself while a file is made one with a write-ahead log:
+    where processes start at once on a new file, one of them is at it.
+    """
+    connection.isolation_level = None  # SQLAlchemy's "begin" event begins, not the driver
+    deadline = time.monotonic() + SQLITE_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(RETRY_S)
 
 
 def _begin_immediate(connection: Connection) -> None:
