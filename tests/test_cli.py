@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tests.postgres import Postgres
 
 PATIENCE_S = 60
+SEVERAL = "several need Redis: set COLLAB_REDIS_URL for each of them"
 URLS = "sqlite:///path or postgresql://user:password@host/database"
 
 
@@ -118,7 +119,7 @@ async def test_a_second_server_on_the_same_file_does_not_start(tmp_path: Path) -
         second = await start("serve", COLLAB_DATA_DIR=str(tmp_path), COLLAB_PORT="0")
         code, out, err = await ended(second)
     assert (code, out) == (2, "")
-    assert err == (f"collab: another server uses {tmp_path}/collab.db; one server at a time may\n")
+    assert err == f"collab: another server uses {tmp_path}/collab.db; {SEVERAL}\n"
 
 
 async def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
@@ -243,7 +244,7 @@ async def test_a_second_server_on_the_same_postgresql_database_does_not_start(
         second = await start("serve", COLLAB_DATABASE_URL=url, COLLAB_DATA_DIR=str(tmp_path))
         code, out, err = await ended(second)
         assert (code, out) == (2, "")
-        refusal = "another server uses this database; one server at a time may"
+        refusal = f"another server uses this database; {SEVERAL}"
         assert err.splitlines()[-1] == f"collab: {refusal}"
         async with httpx2.AsyncClient(base_url=address) as http:
             assert (await http.get("/readyz")).status_code == 200

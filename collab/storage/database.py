@@ -28,7 +28,8 @@ T = TypeVar("T")
 
 
 class Database(Protocol):
-    """A database that this server alone uses: it orders by itself, and two would not.
+    """A database that this server uses alone, since it orders by itself and two would not; or that
+    servers share whose order Redis gives.
 
     Whatever fails of it, or of the way to it, is an `SQLAlchemyError`: a `DisconnectionError` if it
     is not there at all. It serves again by itself when it is back.
@@ -39,10 +40,12 @@ class Database(Protocol):
         """For people; it holds no password."""
 
     async def start(self) -> None:
-        """Connect. Raises `Misconfigured` when another server uses it."""
+        """Connect. Raises `Misconfigured` when another server uses it, and either of them means to
+        use it alone.
+        """
 
     async def migrate(self, migrations: Path = MIGRATIONS) -> None:
-        """Bring the tables to this version, all of it or nothing."""
+        """Bring the tables to this version, all of it or nothing. Several servers take turns."""
 
     async def close(self) -> None:
         """Wait for what runs, then disconnect. May be called twice."""
@@ -54,21 +57,25 @@ class Database(Protocol):
         """Run `work`, which only reads; what it reads belongs together."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` as one transaction and commit it. No two run at once.
+        """Run `work` as one transaction and commit it. No two of this server run at once, even if
+        one was given up without an answer; those of others may, on PostgreSQL.
 
         A cancelled caller does not undo it: once begun, the transaction ends on its own. If it
         fails before the commit, it may begin anew: only what `work` returns last counts.
         """
 
 
-def database_at(url: str) -> Database:
-    """The database that a URL names; it is not connected yet. Raises `Misconfigured`."""
+def database_at(url: str, *, shared: bool = False) -> Database:
+    """The database that a URL names; it is not connected yet. Raises `Misconfigured`.
+
+    With `shared`, other servers use it too that say so.
+    """
     scheme, _, rest = url.partition("://")
     backend = scheme.partition("+")[0]
     if backend in {"postgresql", "postgres"}:
-        return PostgresDatabase(f"postgresql://{rest}")
+        return PostgresDatabase(f"postgresql://{rest}", shared=shared)
     if backend == "sqlite" and (path := make_url(url).database) not in {None, "", ":memory:"}:
-        return SQLiteDatabase(Path(path))
+        return SQLiteDatabase(Path(path), shared=shared)
     raise Misconfigured(
         "COLLAB_DATABASE_URL must be sqlite:///path or postgresql://user:password@host/database"
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import asyncpg
 import structlog
@@ -16,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from collab.errors import Misconfigured
 from collab.storage.migrations import MIGRATIONS, upgrade
+from collab.storage.sharing import in_use
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -58,16 +60,39 @@ _SESSION = {
 }
 
 
-class PostgresDatabase:
-    """A PostgreSQL database, used by this server alone.
+class _Lock(NamedTuple):
+    """An advisory lock, and why it may be that it cannot be had."""
 
-    All writes go through one connection, which holds an advisory lock for as long as it lives.
-    Where it is lost, nothing is written before a new one holds the lock: if another server took it
-    meanwhile, writes fail.
+    statement: str
+    refusal: str
+
+
+_ALONE = _Lock(f"SELECT pg_advisory_lock({SERVING_LOCK})", in_use("this database", shared=False))
+_SHARED = _Lock(
+    f"SELECT pg_advisory_lock_shared({SERVING_LOCK})", in_use("this database", shared=True)
+)
+
+
+def _own_lock() -> _Lock:
+    """One that no other server knows."""
+    number = secrets.randbits(63)
+    return _Lock(
+        f"SELECT pg_advisory_lock({number})",
+        "PostgreSQL has not ended this server's last connection yet",
+    )
+
+
+class PostgresDatabase:
+    """A PostgreSQL database, used by this server alone or, if it is shared, by several.
+
+    All writes go through one connection, which holds advisory locks for as long as it lives. Where
+    it is lost, nothing is written before a new one holds them: a commit that was given up is over
+    then, and if the server uses the database alone and another one took it meanwhile, writes fail.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, shared: bool = False) -> None:
         self._url = url
+        self._locks = (_own_lock(), _SHARED) if shared else (_ALONE,)
         # Writes follow one another, as on SQLite: the pool is their queue.
         self._writing = _engine(self._connect_and_lock, **_pool(1))
         self._reading = _engine(
@@ -129,7 +154,8 @@ class PostgresDatabase:
     async def _connect_and_lock(self) -> asyncpg.Connection:
         connection = await _connect(self._url)
         try:
-            await _lock(connection)
+            for lock in self._locks:
+                await _hold(connection, lock)
         except BaseException:
             connection.terminate()
             raise
@@ -160,17 +186,16 @@ FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class _Locked(DisconnectionError):
-    """Another server uses the database."""
+    """Another connection holds a lock."""
 
 
-async def _lock(connection: asyncpg.Connection) -> None:
-    """Hold the database for as long as the connection lives."""
-    statement = f"SELECT pg_advisory_lock({SERVING_LOCK})"
+async def _hold(connection: asyncpg.Connection, lock: _Lock) -> None:
+    """Hold a lock for as long as the connection lives."""
     try:
-        await connection.execute(statement, timeout=LOCK_TIMEOUT_S)
+        await connection.execute(lock.statement, timeout=LOCK_TIMEOUT_S)
     except TimeoutError:
-        log.error("another server uses the database")  # noqa: TRY400 - there is no more to tell
-        raise _Locked("another server uses this database; one server at a time may") from None
+        log.error(lock.refusal)  # noqa: TRY400 - there is no more to tell
+        raise _Locked(lock.refusal) from None
     except FAILURES as error:
         raise _no_connection(error) from error
 

@@ -23,6 +23,7 @@ from sqlalchemy.pool import StaticPool
 
 from collab.errors import Misconfigured
 from collab.storage.migrations import MIGRATIONS, migrate_sqlite
+from collab.storage.sharing import in_use
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -38,7 +39,8 @@ REOPEN_TIMEOUT_S = 30.0
 
 
 class SQLiteDatabase:
-    """An SQLite database in WAL mode, used by this server alone.
+    """An SQLite database in WAL mode, used by this process alone or, if it is shared, by several of
+    this machine: SQLite lets one write at a time, and the others wait.
 
     SQLite goes on writing into a file that was moved or deleted. So each use looks first whether
     the file is still there, and each commit once more before it counts: without its file the
@@ -46,8 +48,9 @@ class SQLiteDatabase:
     that was put in its place is opened anew, after all connections to the old one are closed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
         self.path = path
+        self._shared = shared
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="collab-writer")
         self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="collab-reader")
         self._lock: IO[str] | None = None
@@ -62,7 +65,7 @@ class SQLiteDatabase:
 
     async def start(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.path)
+        self._lock = _lock(self.path, shared=self._shared)
         self.path.touch()
         self._engines = _Engines(self.path)
 
@@ -219,12 +222,12 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _lock(path: Path) -> IO[str]:
-    """Hold the file for this process: one server orders by itself, and two would not."""
+def _lock(path: Path, *, shared: bool) -> IO[str]:
+    """Hold the file for this process, alone or with others that share it."""
     lock = path.with_name(f"{path.name}.lock").open("w")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         lock.close()
-        raise Misconfigured(f"another server uses {path}; one server at a time may") from None
+        raise Misconfigured(in_use(str(path), shared=shared)) from None
     return lock

@@ -118,8 +118,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(url: str, patience_s: float = 0.2) -> AsyncIterator[Bench]:
-    database = database_at(url)
+async def running(
+    url: str, patience_s: float = 0.2, *, shared: bool = False
+) -> AsyncIterator[Bench]:
+    database = database_at(url, shared=shared)
     await database.start()
     await database.migrate()
     upkeep = Upkeep(database)
