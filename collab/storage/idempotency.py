@@ -40,7 +40,7 @@ def begin(connection: Connection, user_id: str, key: str, fingerprint: bytes, no
     known = _find(connection, user_id, key, now)
     if known is None:
         _check_number(connection, user_id, now)
-        forget(connection, user_id, key)  # if it has expired
+        _forget_if_expired(connection, user_id, key, now)
         row = {"user_id": user_id, "key": key, "fingerprint": fingerprint, "at": now}
         if insert_if_new(connection, keys, **row):
             return Begun(now, False, None)
@@ -54,6 +54,12 @@ def _find(connection: Connection, user_id: str, key: str, now: int) -> Row[Any] 
     return connection.execute(
         select(keys).where(keys.c.user_id == user_id, keys.c.key == key, keys.c.at > now - KEPT_MS)
     ).one_or_none()
+
+
+def _forget_if_expired(connection: Connection, user_id: str, key: str, now: int) -> None:
+    """Only then: it may have come to another server since this one looked."""
+    expired = keys.c.at <= now - KEPT_MS
+    connection.execute(delete(keys).where(keys.c.user_id == user_id, keys.c.key == key, expired))
 
 
 def _check_number(connection: Connection, user_id: str, now: int) -> None:

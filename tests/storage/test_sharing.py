@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 
 from collab.access.tokens import User
 from collab.errors import Misconfigured
-from collab.storage import documents, history, upkeep, users
+from collab.storage import documents, history, idempotency, upkeep, users, versions
 from collab.storage.commit import Batch, Conflict, save
 from collab.storage.database import database_at
 from collab.storage.history import forget_clients
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collab.log.entry import Point
     from collab.storage.database import Database
     from tests.storage.saving import Bench
+
+BOB = User("bob", "Bob", guest=True)
 
 
 @pytest.fixture
@@ -291,3 +293,23 @@ async def test_two_servers_may_forget_at_once(benches: list[Bench]) -> None:
 async def _count(bench: Bench, table: str) -> int:
     ((rows,),) = await bench.rows(f"select count(*) from {table}")
     return int(rows)
+
+
+async def test_versions_keys_and_members_that_come_to_two_servers_at_once_are_told_apart(
+    benches: list[Bench],
+) -> None:
+    await benches[0].document("d")
+    databases = [bench.database for bench in benches]
+    numbers = await asyncio.gather(
+        *(each.write(lambda c: versions.add(c, "d", "name", 0, "ada", 2)) for each in databases * 5)
+    )
+    assert sorted(numbers) == [*range(1, 11)]
+    begun = await asyncio.gather(
+        *(
+            each.write(lambda c: idempotency.begin(c, "ada", "key", b"same", 2))
+            for each in databases * 5
+        )
+    )
+    assert sorted(each.again for each in begun) == [False] + [True] * 9
+    opened = await asyncio.gather(*(documents.opened(each, "d", BOB, 2) for each in databases * 5))
+    assert len({*opened}) == 1
