@@ -7,11 +7,14 @@ as it must be; 2 when its settings or arguments are wrong; 3 when it cannot list
 from __future__ import annotations
 
 import argparse
+import asyncio
 import math
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
+import structlog
 import uvicorn
 import uvloop
 from pydantic import ValidationError
@@ -25,22 +28,25 @@ from collab.errors import Misconfigured
 from collab.live.transport import FramedProtocol
 from collab.settings import Settings
 from collab.storage.database import database_at
+from collab.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
 
     from fastapi import FastAPI
 
+log = structlog.get_logger(__name__)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = vars(_parser().parse_args(arguments))
-    run = options.pop("run")
+    options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C
     try:
-        settings = _settings({name: given for name, given in options.items() if given is not None})
+        settings = _settings(
+            {name: given for name, given in vars(options).items() if given is not None}
+        )
         logs.set_up(settings.log_level, sys.stderr)
-        uvloop.run(run(settings))
+        code: int = uvloop.run(options.run(settings, options))
     except Misconfigured as error:
         print(f"collab: {error.message}", file=sys.stderr)
         return 2
@@ -54,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"collab: cannot use the database: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        pass
-    return 0
+        return 0
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the server until it is told to stop")
     serve.add_argument("--host", help="the address to listen on (COLLAB_HOST)")
     serve.add_argument("--port", type=int, help="the port; 0 takes a free one (COLLAB_PORT)")
+    serve.add_argument("--workers", type=int, help="how many processes serve (COLLAB_WORKERS)")
+    # For a supervisor's workers: the sockets to listen on, which they inherit.
+    serve.add_argument("--listening", type=int, action="append", help=argparse.SUPPRESS)
     serve.set_defaults(run=_serve)
     migrate = commands.add_parser("migrate", help="bring the database to this version, and end")
     migrate.set_defaults(run=_migrate)
@@ -85,7 +94,7 @@ def _settings(given: dict[str, Any]) -> Settings:
         raise Misconfigured("; ".join(wrong)) from None
 
 
-async def _migrate(settings: Settings) -> None:
+async def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
     database = database_at(settings.sqlalchemy_url)
     try:
         await database.start()  # nobody else uses it meanwhile
@@ -93,17 +102,63 @@ async def _migrate(settings: Settings) -> None:
     finally:
         await database.close()
     print(f"{database.name} is up to date")
+    return 0
 
 
-async def _serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then end sessions, save what is ordered, and return.
+async def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; then end sessions, save what is ordered, and return."""
+    if options.listening is not None:
+        sockets = [socket.socket(fileno=each) for each in options.listening]
+        await _serve_alone(settings, sockets)
+    elif settings.workers > 1:
+        return await _supervise(settings)
+    else:
+        await _serve_alone(settings)
+    return 0
 
-    The lifespan is run here and not by uvicorn, so that what stops the server from starting is an
-    exception of ours, and so that the process fails with its writer.
+
+async def _serve_alone(settings: Settings, inherited: list[socket.socket] | None = None) -> None:
+    """The lifespan is run here and not by uvicorn, so that what stops the server from starting is
+    an exception of ours, and so that the process fails with its writer.
     """
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        await _Server(server_config(app, settings)).serve()
+        server = _Server(server_config(app, settings))
+        if inherited is not None:
+            server.end_with_supervisor()
+        await server.serve(inherited)
+
+
+WORKERS_END_S = 15.0
+"""How long a worker may take to end, beside the times that the settings name."""
+
+
+async def _supervise(settings: Settings) -> int:
+    """Raises `Misconfigured` where several processes would not agree on one order."""
+    if settings.redis_url is None:
+        raise Misconfigured(
+            "COLLAB_WORKERS is more than 1, and several processes need COLLAB_REDIS_URL"
+            " to agree on one order"
+        )
+    if settings.sqlalchemy_url.startswith("sqlite"):
+        raise Misconfigured(
+            "COLLAB_WORKERS is more than 1, and an SQLite file is for one process:"
+            " set COLLAB_DATABASE_URL to PostgreSQL's"
+        )
+    # As one server binds it. Nobody listens before the first worker does, which is then ready.
+    loop = asyncio.get_running_loop()
+    try:
+        bound = await loop.create_server(
+            asyncio.Protocol, settings.host, settings.port, start_serving=False
+        )
+    except OSError as error:
+        print(f"collab: {error}", file=sys.stderr)
+        return 3
+    sockets = [each.fileno() for each in bound.sockets]
+    command = [sys.executable, "-m", "collab.cli", "serve", "--host", settings.host]
+    command += [f"--listening={each}" for each in sockets]
+    patience_s = settings.shutdown_s + settings.commit_patience_s + WORKERS_END_S
+    return await Supervisor(command, sockets, settings.workers, patience_s).run()
 
 
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
@@ -125,8 +180,23 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
+REQUEST_COMES_S = 0.2
+"""How long after its connection a request may be on its way to a worker that ends."""
+
+
 class _Server(uvicorn.Server):
     """Tells where it listens, and takes a signal to stop as an order, not as a death."""
+
+    def end_with_supervisor(self) -> None:
+        """Standard input, which nobody writes to, closes when the supervisor is gone."""
+        loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
+
+        def end() -> None:
+            loop.remove_reader(stdin)
+            log.error("the supervisor is gone; its worker ends")
+            self.should_exit = True
+
+        loop.add_reader(stdin, end)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -141,6 +211,15 @@ class _Server(uvicorn.Server):
         for each in HANDLED_SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         await super().serve(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if sockets:
+            # Other workers take who comes now. Who has just come is answered: uvicorn would close
+            # a connection whose request is still on its way.
+            for server in self.servers:
+                server.close()
+            await asyncio.sleep(REQUEST_COMES_S)
+        await super().shutdown(sockets)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ class Settings(Limits):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65_535)
+    workers: int = Field(1, ge=1, le=256)
     data_dir: Path = Path("collab-data")
     database_url: str = ""
     redis_url: SecretStr | None = None

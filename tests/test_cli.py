@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -30,22 +30,32 @@ if TYPE_CHECKING:
     from tests.postgres import Postgres
 
 PATIENCE_S = 60
-SEVERAL = "several need Redis: set COLLAB_REDIS_URL for each of them"
+ALONE = "several need Redis: set COLLAB_REDIS_URL for each of them"
+SEVERAL = "COLLAB_WORKERS is more than 1, and"
 URLS = "sqlite:///path or postgresql://user:password@host/database"
 
 
 async def start(*arguments: str, **environment: str) -> Process:
+    return await spawn(arguments, environment)
+
+
+async def spawn(
+    arguments: Sequence[str],
+    environment: dict[str, str],
+    *,
+    stdin: int | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Process:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("COLLAB_")}
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-W",
-        "error",
-        "-m",
-        "collab.cli",
+        *("-W", "error", "-m", "collab.cli"),
         *arguments,
         env={**inherited, **environment},
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        pass_fds=pass_fds,
     )
 
 
@@ -119,7 +129,7 @@ async def test_a_second_server_on_the_same_file_does_not_start(tmp_path: Path) -
         second = await start("serve", COLLAB_DATA_DIR=str(tmp_path), COLLAB_PORT="0")
         code, out, err = await ended(second)
     assert (code, out) == (2, "")
-    assert err == f"collab: another server uses {tmp_path}/collab.db; {SEVERAL}\n"
+    assert err == f"collab: another server uses {tmp_path}/collab.db; {ALONE}\n"
 
 
 async def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
@@ -129,6 +139,49 @@ async def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
         code, out, err = await ended(process)
     assert (code, out) == (3, "")
     assert "address already in use" in json.loads(err)["event"]
+
+
+async def test_a_worker_serves_on_the_socket_it_inherits_and_ends_with_its_supervisor(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        process = await spawn(
+            ["serve", f"--listening={listener.fileno()}", "--workers=2"],
+            {"COLLAB_DATA_DIR": str(tmp_path)},
+            stdin=asyncio.subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+        )
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            async with asyncio.timeout(PATIENCE_S):
+                assert (await process.stdout.readline()).decode() == f"Collab is at {url}/\n"
+            async with httpx2.AsyncClient(base_url=url) as http:
+                assert (await http.get("/readyz")).status_code == 200
+            process.stdin.close()
+            code, out, err = await ended(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+    assert (code, out) == (0, "")
+    assert [json.loads(line)["event"] for line in err.splitlines()] == [
+        "the supervisor is gone; its worker ends"
+    ]
+
+
+async def test_a_supervisor_names_the_address_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = await start(
+            *("serve", "--workers=2", "--port", str(taken.getsockname()[1])),
+            COLLAB_DATA_DIR=str(tmp_path),
+            COLLAB_REDIS_URL="redis://127.0.0.1",
+            COLLAB_DATABASE_URL="postgresql://nobody@127.0.0.1/none",
+        )
+        code, out, err = await ended(process)
+    assert (code, out) == (3, "")
+    assert err.startswith("collab: ")
+    assert "address already in use" in err
 
 
 @pytest.mark.parametrize(
@@ -153,6 +206,21 @@ async def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
             "serve",
             {"COLLAB_REDIS_URL": "redis://127.0.0.1"},
             "COLLAB_REDIS_URL is set, and this version knows one server only",
+        ),
+        (
+            "serve --workers 2",
+            {},
+            f"{SEVERAL} several processes need COLLAB_REDIS_URL to agree on one order",
+        ),
+        (
+            "serve",
+            {"COLLAB_WORKERS": "2", "COLLAB_REDIS_URL": "redis://127.0.0.1"},
+            f"{SEVERAL} an SQLite file is for one process: set COLLAB_DATABASE_URL to PostgreSQL's",
+        ),
+        (
+            "serve --workers 0",
+            {},
+            "COLLAB_WORKERS: Input should be greater than or equal to 1",
         ),
         (
             "serve --host 0.0.0.0",
@@ -244,7 +312,7 @@ async def test_a_second_server_on_the_same_postgresql_database_does_not_start(
         second = await start("serve", COLLAB_DATABASE_URL=url, COLLAB_DATA_DIR=str(tmp_path))
         code, out, err = await ended(second)
         assert (code, out) == (2, "")
-        refusal = f"another server uses this database; {SEVERAL}"
+        refusal = f"another server uses this database; {ALONE}"
         assert err.splitlines()[-1] == f"collab: {refusal}"
         async with httpx2.AsyncClient(base_url=address) as http:
             assert (await http.get("/readyz")).status_code == 200
