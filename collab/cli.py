@@ -140,11 +140,6 @@ async def _supervise(settings: Settings) -> int:
             "COLLAB_WORKERS is more than 1, and several processes need COLLAB_REDIS_URL"
             " to agree on one order"
         )
-    if settings.sqlalchemy_url.startswith("sqlite"):
-        raise Misconfigured(
-            "COLLAB_WORKERS is more than 1, and an SQLite file is for one process:"
-            " set COLLAB_DATABASE_URL to PostgreSQL's"
-        )
     # As one server binds it. Nobody listens before the first worker does, which is then ready.
     loop = asyncio.get_running_loop()
     try:

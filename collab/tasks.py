@@ -19,8 +19,8 @@ class Tasks:
     def __init__(self) -> None:
         self._running: dict[asyncio.Task[None], None] = {}
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=name)
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name="short task")
         self._running[task] = None
         task.add_done_callback(self._ended)
         return task
@@ -28,7 +28,7 @@ class Tasks:
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a task failed", task=task.get_name(), exc_info=error)
+            log.error("a task failed", exc_info=error)
 
     async def close(self, patience_s: float) -> None:
         """Wait so long for those that run, then cancel what is left."""

@@ -140,7 +140,7 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
     a server whose writer is gone must not look alive.
     """
     tokens = Tokens(settings.signing_secret(), settings.token_ttl_s, clock)
-    database = database_at(settings.sqlalchemy_url)
+    database = database_at(settings.sqlalchemy_url, shared=settings.redis_url is not None)
     server = new_id()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)

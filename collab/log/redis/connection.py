@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import hiredis
 
@@ -102,10 +102,10 @@ class Connection(asyncio.Protocol):
     # -- What the transport tells ----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # Not all event loops' transports say what they are.
+        self._transport = cast("asyncio.WriteTransport", transport)
         if self.closed.is_set():
-            transport.abort()  # given up meanwhile
+            self._transport.abort()  # given up meanwhile
             return
         self._heard_at = self._loop.time()
         self._look_at(self._heard_at + QUIET * self._limit_s)

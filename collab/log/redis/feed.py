@@ -136,7 +136,7 @@ class RedisFeed:
             return
         encoded = self._sent[entry.client, entry.seq] = entry.encode()
         self._entries[encoded] = entry
-        self._start(self._append(run, entry, encoded), "append")
+        self._tasks.start(self._append(run, entry, encoded))
 
     async def _append(self, run: str, entry: Entry, encoded: bytes) -> None:
         try:
@@ -219,7 +219,7 @@ class RedisFeed:
         self._drop_saved(revision)
         if not self._telling_saved and self._closed is None:
             self._telling_saved = True
-            self._start(self._tell_saved(), "saved")
+            self._tasks.start(self._tell_saved())
 
     async def _tell_saved(self) -> None:
         """Those of many commits become one."""
@@ -239,7 +239,7 @@ class RedisFeed:
 
     def tell(self, message: bytes) -> None:
         if self._closed is None and self._link.run is not None:
-            self._start(self._quietly(self._stream.tell(message)), "tell")
+            self._tasks.start(self._quietly(self._stream.tell(message)))
 
     def beat(self) -> None:
         self._mend()
@@ -259,7 +259,7 @@ class RedisFeed:
         self._mended.set()
         self._lease.close()
         if self._link.run is not None:
-            self._start(self._leave(), "leaving")
+            self._tasks.start(self._leave())
         else:
             self._link.close()
 
@@ -414,7 +414,7 @@ class RedisFeed:
             return
         self._once_more = True
         if self._mending is None:
-            self._mending = self._start(self._mend_on(), "mending")
+            self._mending = self._tasks.start(self._mend_on())
 
     async def _mend_on(self) -> None:
         pause = FIRST_PAUSE_S
@@ -480,9 +480,6 @@ class RedisFeed:
     def _check_connected(self) -> None:
         if self._link.run is None:
             raise NotDone("there is no connection to Redis")
-
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        return self._tasks.start(work, f"{name} {self._document_id}")
 
     @staticmethod
     async def _quietly(call: Coroutine[Any, Any, None]) -> None:

@@ -63,7 +63,7 @@ class Lease:
         if self._timer is not None:
             self._timer.cancel()
         if self._until and self._link.run is not None:
-            self._tasks.start(self._give_up(), "giving up a lease")
+            self._tasks.start(self._give_up())
 
     async def _give_up(self) -> None:
         with suppress(NotDone, FateUnknown):  # it ends by itself
@@ -80,7 +80,7 @@ class Lease:
 
     def _ask(self) -> None:
         self._asking = True
-        self._tasks.start(self._ask_for_it(), "asking for a lease")
+        self._tasks.start(self._ask_for_it())
 
     async def _ask_for_it(self) -> None:
         asked_at = asyncio.get_running_loop().time()

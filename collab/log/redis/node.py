@@ -43,7 +43,8 @@ class Node:
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.wait(self._tasks)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     @property
     def run(self) -> str | None:
