@@ -272,12 +272,11 @@ def forget_clients(connection: Connection, before: int, limit: int) -> int:
 
     Returns how many: those above the limit wait for another transaction.
     """
-    key = tuple_(clients.c.document_id, clients.c.client)
-    old = select(clients.c.document_id, clients.c.client).where(clients.c.at < before).limit(limit)
-    still_old = (
-        clients.c.at < before
-    )  # on PostgreSQL it may have pushed on another server meanwhile
-    return connection.execute(delete(clients).where(key.in_(old), still_old)).rowcount
+    key = (clients.c.document_id, clients.c.client)
+    # Those that another server forgets, or that push there meanwhile, are left to it: who would
+    # wait for some while it holds others might wait for ever.
+    old = select(*key).where(clients.c.at < before).limit(limit).with_for_update(skip_locked=True)
+    return connection.execute(delete(clients).where(tuple_(*key).in_(old))).rowcount
 
 
 # -- The beginning -------------------------------------------------------------------------------

@@ -88,6 +88,8 @@ def forget(connection: Connection, user_id: str, key: str) -> None:
 
 def forget_expired(connection: Connection, now: int, limit: int) -> int:
     """Returns how many: those above the limit wait for another transaction."""
-    expired = select(keys.c.user_id, keys.c.key).where(keys.c.at <= now - KEPT_MS).limit(limit)
-    key = tuple_(keys.c.user_id, keys.c.key)
-    return connection.execute(delete(keys).where(key.in_(expired))).rowcount
+    key = (keys.c.user_id, keys.c.key)
+    # Nobody waits for another server that does the same, or they might wait for each other.
+    expired = select(*key).where(keys.c.at <= now - KEPT_MS).limit(limit)
+    unused = expired.with_for_update(skip_locked=True)
+    return connection.execute(delete(keys).where(tuple_(*key).in_(unused))).rowcount

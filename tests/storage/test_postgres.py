@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import StreamReader, StreamWriter
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -16,8 +17,10 @@ from collab.access.tokens import User
 from collab.errors import Misconfigured, NotFound, Unavailable
 from collab.storage import documents as stored
 from collab.storage import history, idempotency, upkeep, versions
+from collab.storage.commit import Conflict
 from collab.storage.database import database_at
-from collab.storage.segments import holding
+from collab.storage.runs import Runs
+from collab.storage.segments import encode, holding
 from collab.storage.tables import documents, metadata
 from tests.storage.saving import PATIENCE_S, running
 
@@ -116,6 +119,39 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(postgres: Postg
     with pytest.raises(Misconfigured, match="UTF8 and is LATIN1"):
         await database.start()
     await database.close()
+
+
+# -- Several servers -----------------------------------------------------------------------------
+
+
+async def test_servers_that_share_the_database_find_it_again_when_they_lost_it(
+    url: str, postgres: Postgres
+) -> None:
+    async with running(url, shared=True) as one, running(url, shared=True) as two:
+        document = await one.document("d")
+        for bench in (one, two, one):
+            postgres.cut_connections()
+            await bench.save(document, "word ")
+        assert not document.failures
+        assert str((await history.load(two.database, "d")).text) == "word word word "
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_h7_a_server_that_shares_the_database_writes_nothing_while_its_lost_connection_lives(
+    url: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit of that connection may be under way: what is written next comes after it."""
+    monkeypatch.setattr("collab.storage.postgres.secrets.randbits", lambda _: 7)
+    async with running(url, shared=True) as bench:
+        await bench.document("d")
+        postgres.cut_connections()
+        lives_on = await asyncpg.connect(url)
+        await lives_on.execute("SELECT pg_advisory_lock(7)")
+        with pytest.raises(DisconnectionError, match="this server's last connection"):
+            await bench.database.write(rename)
+        await lives_on.close()
+        await bench.database.write(rename)
+        assert await titles(bench.database) == ["Renamed"]
 
 
 # -- Transactions --------------------------------------------------------------------------------
@@ -451,13 +487,24 @@ async def test_a_client_that_pushes_on_another_server_meanwhile_is_not_forgotten
 ) -> None:
     document = await bench.document("d")
     await bench.save(document, "x")
-    async with another_server(url, "UPDATE clients SET at = 9000") as commit:
-        forgetting = asyncio.create_task(
-            bench.database.write(lambda c: history.forget_clients(c, before=5_000, limit=10))
-        )
-        await commit()
-        assert await forgetting == 0
+    async with another_server(url, "UPDATE clients SET at = 9000"):
+        forgotten = await bench.database.write(lambda c: history.forget_clients(c, 5_000, 10))
+    assert forgotten == 0
     assert await history.last_seq(bench.database, "d", "ada") == 1
+
+
+async def test_keys_that_another_server_forgets_are_left_to_it(bench: Bench, url: str) -> None:
+    for key in ("one", "two"):
+        await bench.database.write(partial(idempotency.begin, **request(key)))
+    async with another_server(url, "DELETE FROM idempotency_keys WHERE key = 'one'"):
+        forgotten = await bench.database.write(
+            lambda c: idempotency.forget_expired(c, 1 + idempotency.KEPT_MS, 10)
+        )
+    assert forgotten == 1
+
+
+def request(key: str) -> dict[str, Any]:
+    return {"user_id": "ada", "key": key, "fingerprint": b"", "now": 1}
 
 
 async def test_versions_that_are_made_on_two_servers_have_numbers_of_their_own(
@@ -493,3 +540,45 @@ async def test_segments_that_another_server_merges_are_left_to_it(bench: Bench, 
         with pytest.raises(Unavailable):
             await merging
     assert str((await history.load(bench.database, "d")).text) == str(document.room.text)
+
+
+async def test_a_claim_waits_for_a_commit_under_way_and_tells_of_it(bench: Bench, url: str) -> None:
+    await bench.document("d")
+    statement = "UPDATE documents SET saved_revision = 1, saved_mark = 'm' WHERE redis_run = ''"
+    async with another_server(url, statement) as commit:
+        claiming = asyncio.create_task(Runs(bench.database).claim("d", "new"))
+        await commit()
+        assert await claiming == ("new", 1, "m")
+
+
+async def test_a_commit_under_way_is_fenced_by_a_claim_that_came_first(
+    bench: Bench, url: str
+) -> None:
+    """Its condition held when it was looked at, and not any more when the row is its own."""
+    document = await bench.document("d")
+    async with another_server(url, "UPDATE documents SET redis_run = 'new'") as commit:
+        bench.writer.put("d", document.type("late"), document, "")
+        await commit()
+        await document.heard()
+    (failure,) = document.failures
+    assert isinstance(failure, Conflict)
+    assert failure.row == ("new", 0, document.pushes[0].before.mark)
+    assert str((await history.load(bench.database, "d")).text) == ""
+
+
+async def test_a_writer_that_waited_for_another_finds_the_same_pushes_saved(
+    bench: Bench, url: str
+) -> None:
+    document = await bench.document("d")
+    push = document.type("once")
+    statement = (
+        f"UPDATE documents SET saved_revision = 1, saved_mark = '{push.mark}';"
+        "INSERT INTO segments (document_id, first_revision, last_revision, mark_before, pushes)"
+        f" VALUES ('d', 1, 1, '{push.before.mark}', '\\x{encode([push]).hex()}')"
+    )
+    async with another_server(url, statement) as commit:
+        bench.writer.put("d", push, document)
+        await commit()
+        await document.heard()
+    assert not document.failures
+    assert await bench.rows("SELECT count(*) FROM segments") == [(1,)]
