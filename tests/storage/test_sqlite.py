@@ -138,6 +138,28 @@ async def test_a_file_that_was_put_in_its_place_is_opened_anew(
     assert await bench.rows("pragma integrity_check") == [("ok",)]
 
 
+async def test_each_process_opens_a_file_that_was_put_in_its_place(
+    url: str, path: Path, tmp_path: Path
+) -> None:
+    """One does so while the other has the old one open yet: neither is any harm to the new one."""
+    async with running(url, shared=True) as one, running(url, shared=True) as two:
+        document = await one.document("d")
+        await one.save(document, "old ")
+        with sqlite3.connect(path) as other:
+            other.execute("pragma wal_checkpoint(truncate)")
+        shutil.copy(path, tmp_path / "backup.db")
+        await two.save(document, "lost ")
+        put_aside(path, tmp_path / "aside")
+        shutil.copy(tmp_path / "backup.db", path)
+        again = await one.document("e")
+        await one.save(again, "new ")
+        assert str((await history.load(two.database, "d")).text) == "old "
+        await two.save(again, "newer ")
+        assert str((await history.load(one.database, "e")).text) == "newer new "
+        for bench in (one, two):
+            assert await bench.rows("pragma integrity_check") == [("ok",)]
+
+
 async def test_a_full_disk_fails_the_commit_and_is_no_harm_when_there_is_room_again(
     bench: Bench,
 ) -> None:
