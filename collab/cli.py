@@ -95,9 +95,9 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 
 async def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
-    database = database_at(settings.sqlalchemy_url)
+    database = database_at(settings.sqlalchemy_url, shared=settings.redis_url is not None)
     try:
-        await database.start()  # nobody else uses it meanwhile
+        await database.start()  # nobody uses it meanwhile, but servers that share it
         await database.migrate()
     finally:
         await database.close()
