@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tests.postgres import Postgres
 
 PATIENCE_S = 60
+SEVERAL = "COLLAB_WORKERS is more than 1, and"
 ALONE = "several need Redis: set COLLAB_REDIS_URL for each of them"
 URLS = "sqlite:///path or postgresql://user:password@host/database"
 
@@ -204,8 +205,7 @@ async def test_a_supervisor_names_the_address_that_is_taken(tmp_path: Path) -> N
         (
             "serve --workers 2",
             {},
-            "COLLAB_WORKERS is more than 1, and several processes need COLLAB_REDIS_URL"
-            " to agree on one order",
+            f"{SEVERAL} several processes need COLLAB_REDIS_URL to agree on one order",
         ),
         (
             "serve --workers 0",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-SLICE = 50
+SLICE = 5
 """How many steps are made before others have their turn."""
 
 PAGE = 1_000
@@ -54,6 +54,8 @@ async def reorder(database: Database, room: OpenRoom, feed: Feed, lost: Lost) ->
             try:
                 if entry is not None:
                     await feed.place(entry)
+                else:
+                    await asyncio.sleep(PAUSE_S)  # it is on its way
             except Unavailable as error:
                 assert entry is not None
                 work.unknown(entry)

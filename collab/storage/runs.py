@@ -18,7 +18,7 @@ from collab.storage.tables import documents
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection, Executable
+    from sqlalchemy import Connection
 
     from collab.storage.database import Database
 
@@ -44,15 +44,17 @@ class Runs:
         with _answering():
             return await self._database.look_up(lambda connection: look(connection, document_id))
 
-    async def claim(self, document_id: str, run: str) -> Row:
-        """Name `run` in the document's row. Returns the row as it is then. Raises `NotFound`.
+    async def claim(self, document_id: str, run: str, former: str) -> Row | None:
+        """Name `run` in the document's row, if it names `former` or `run`. Returns the row as it is
+        then, None if it names another. Raises `NotFound`.
 
         A commit under way comes before or after: on PostgreSQL whoever moves the row next waits for
         the other, and then looks whether its condition still holds.
         """
-        wanted = {"document": document_id, "new_run": run}
         with _answering():
-            return await self._database.write(lambda connection: _row(connection, _CLAIM, wanted))
+            return await self._database.write(
+                lambda connection: claim(connection, document_id, run, former)
+            )
 
 
 @contextmanager
@@ -65,13 +67,19 @@ def _answering() -> Iterator[None]:
 
 def look(connection: Connection, document_id: str) -> Row:
     """Raises `NotFound`."""
-    return _row(connection, _LOOK, {"document": document_id})
-
-
-def _row(connection: Connection, statement: Executable, wanted: dict[str, str]) -> Row:
-    row = connection.execute(statement, wanted).one_or_none()
+    row = connection.execute(_LOOK, {"document": document_id}).one_or_none()
     if row is None:
         raise NotFound("there is no such document")
+    return Row(*row)
+
+
+def claim(connection: Connection, document_id: str, run: str, former: str) -> Row | None:
+    """As `Runs.claim`."""
+    wanted = {"document": document_id, "new_run": run, "former": former}
+    row = connection.execute(_CLAIM, wanted).one_or_none()
+    if row is None:
+        look(connection, document_id)
+        return None
     return Row(*row)
 
 
@@ -79,7 +87,10 @@ _ROW = (documents.c.redis_run, documents.c.saved_revision, documents.c.saved_mar
 _LOOK = select(*_ROW).where(documents.c.id == bindparam("document"))
 _CLAIM = (
     update(documents)
-    .where(documents.c.id == bindparam("document"))
+    .where(
+        documents.c.id == bindparam("document"),
+        documents.c.redis_run.in_((bindparam("former"), bindparam("new_run"))),
+    )
     .values(redis_run=bindparam("new_run"))
     .returning(*_ROW)
 )

@@ -122,7 +122,7 @@ class OneRow:
     async def look(self, _document_id: str) -> Row:
         return self.row
 
-    async def claim(self, _document_id: str, run: str) -> Row:
+    async def claim(self, _document_id: str, run: str, _former: str) -> Row:
         self.row = self.row._replace(run=run)
         return self.row
 

@@ -546,7 +546,7 @@ async def test_a_claim_waits_for_a_commit_under_way_and_tells_of_it(bench: Bench
     await bench.document("d")
     statement = "UPDATE documents SET saved_revision = 1, saved_mark = 'm' WHERE redis_run = ''"
     async with another_server(url, statement) as commit:
-        claiming = asyncio.create_task(Runs(bench.database).claim("d", "new"))
+        claiming = asyncio.create_task(Runs(bench.database).claim("d", "new", ""))
         await commit()
         assert await claiming == ("new", 1, "m")
 

@@ -22,8 +22,8 @@ async def test_a_claim_is_seen_and_tells_how_far_the_document_is_saved(bench: Be
     document, other = await bench.document("d"), await bench.document("e")
     await bench.save(document, "x")
     runs = Runs(bench.database)
-    for run in ("one", "two", "two"):
-        claimed = await runs.claim("d", run)
+    for former, run in (("", "one"), ("one", "two"), ("one", "two")):
+        claimed = await runs.claim("d", run, former)
         assert claimed == await runs.look("d") == Row(run, 1, document.room.mark)
     assert await runs.look("e") == Row("", 0, other.room.mark)
 
@@ -33,4 +33,13 @@ async def test_there_is_none_of_a_document_that_is_not_there(bench: Bench) -> No
     with pytest.raises(NotFound):
         await runs.look("d")
     with pytest.raises(NotFound):
-        await runs.claim("d", "one")
+        await runs.claim("d", "one", "")
+
+
+async def test_who_knows_of_an_earlier_run_than_the_row_cannot_claim(bench: Bench) -> None:
+    """A server that was slow must not shut out those who have gone on."""
+    document = await bench.document("d")
+    runs = Runs(bench.database)
+    await runs.claim("d", "three", "")
+    assert await runs.claim("d", "two", "one") is None
+    assert await runs.look("d") == Row("three", 0, document.room.mark)

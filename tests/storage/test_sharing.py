@@ -185,7 +185,10 @@ async def test_whatever_part_of_a_log_is_saved_when_the_saved_history_is_its_beg
 
 
 async def claim(database: Database, run: str) -> str:
-    return (await Runs(database).claim("d", run)).run
+    runs = Runs(database)
+    claimed = await runs.claim("d", run, (await runs.look("d")).run)
+    assert claimed is not None
+    return claimed.run
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -230,7 +233,7 @@ async def test_once_a_run_is_claimed_nobody_saves_under_another(benches: list[Be
     document = await benches[0].document("d")
     first, second = (Saver(bench, document, run) for bench, run in zip(benches, "ab", strict=True))
     runs = Runs(benches[1].database)
-    await runs.claim("d", "a")
+    await runs.claim("d", "a", "")
     document.type("one ")
     first.put(0)
     await first.heard()
@@ -238,7 +241,8 @@ async def test_once_a_run_is_claimed_nobody_saves_under_another(benches: list[Be
         document.type(text)
         first.put(document.last.before.revision)
         await asyncio.sleep(0)
-    claimed = await runs.claim("d", "b")
+    claimed = await runs.claim("d", "b", "a")
+    assert claimed is not None
     await first.heard()
     assert await runs.look("d") == claimed
     second.saved_revision = claimed.revision

@@ -266,11 +266,11 @@ async def test_a_writer_of_another_run_saves_nothing_and_is_told_which_one_holds
 ) -> None:
     document, other = await bench.document("d"), await bench.document("e")
     runs = Runs(bench.database)
-    await runs.claim("d", "one")
+    await runs.claim("d", "one", "")
     bench.writer.put("d", document.type("kept"), document, "one")
     await document.heard()
     assert not document.failures
-    await runs.claim("d", "two")
+    await runs.claim("d", "two", "one")
     bench.writer.put("d", document.type("late "), document, "one")
     bench.writer.put("e", other.type("fine"), other, "")
     await document.heard()
@@ -323,7 +323,7 @@ async def test_what_a_listener_puts_as_it_hears_of_a_failure_is_saved(bench: Ben
 async def test_what_waits_is_saved_under_the_run_of_what_follows_it(bench: Bench) -> None:
     """The marks prove it the same history; the run only tells who may save it."""
     document = await bench.document("d")
-    await Runs(bench.database).claim("d", "two")
+    await Runs(bench.database).claim("d", "two", "")
     bench.writer.put("d", document.type("b"), document, "one")
     bench.writer.put("d", document.type("a "), document, "two")
     await document.heard()

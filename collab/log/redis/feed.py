@@ -74,6 +74,7 @@ class RedisFeed:
         self._last_run: str | None = None
         self._mending: asyncio.Task[None] | None = None
         self._once_more = False
+        self._doubted = False
         self._mended = asyncio.Event()
         self._heard: list[tuple[int, asyncio.Future[None]]] = []
         self._gap: asyncio.TimerHandle | None = None
@@ -234,6 +235,7 @@ class RedisFeed:
             self._telling_saved = False
 
     def doubt(self) -> None:
+        self._doubted = True
         self._whole = None
         self._mend()
 
@@ -447,6 +449,9 @@ class RedisFeed:
         standing = await self._healing.agree(self, fresh=fresh)
         self._hear(standing)
         await self._read_on(standing)
+        if self._doubted:
+            await self._healing.confirm(self)
+            self._doubted = False
         if self._link.run == run:
             self._whole = self._last_run = run
             self._mended.set()

@@ -54,8 +54,10 @@ class Runs(Protocol):
 
     async def look(self, document_id: str) -> Row: ...
 
-    async def claim(self, document_id: str, run: str) -> Row:
-        """Record the run. From then on no writer of another one saves anything."""
+    async def claim(self, document_id: str, run: str, former: str) -> Row | None:
+        """Record the run, if the row names `former` or `run`; else None. From then on no writer of
+        another one saves anything.
+        """
 
 
 class Holder(Protocol):
@@ -95,44 +97,68 @@ class Healing:
         while True:
             run = self._run()
             standing = await self._stream.read(holder.end)
-            if standing.run == run:
-                if standing.held:
-                    return standing
-                await self._compare(holder, standing, run)
-            else:
-                await self._heal(holder, standing, run, fresh=fresh)
+            if standing.run != run:
+                await self._heal(holder, run, fresh=fresh)
+            elif standing.held:
+                return standing
+            elif not await self._extend(holder, standing.end, run):
+                await self._compare(holder, standing.end, run)
+
+    async def confirm(self, holder: Holder) -> None:
+        """Return if the holder, which has all that the stream has, has what the database has.
+
+        Raises as `agree`, and `NotDone` when it is to be asked again.
+        """
+        run = self._run()
+        row = await self._look(run)
+        if row.revision > holder.end.revision:
+            raise NotDone("another server has saved more than was heard here")
+        if holder.mark_at(row.revision) != row.mark:
+            raise Adrift
 
     def _run(self) -> str:
         if self._link.run is None:
             raise NotDone("there is no connection to Redis")
         return self._link.run
 
-    async def _compare(self, holder: Holder, standing: Standing, run: str) -> None:
-        """The stream is whole, but has not what the holder has."""
-        if await self._extend(holder, standing.end, run):
-            return
+    def _still(self, run: str) -> None:
+        """Before whatever is written: what was read under another run no longer counts."""
+        if self._link.run != run:
+            raise NotDone("this is another run of Redis")
+
+    async def _look(self, run: str) -> Row:
+        """The row, which names the run of a stream that is whole under it."""
         row = await self._runs.look(self._document_id)
         if row.run not in {run, ""}:
             self._link.doubt()
             raise NotDone("the servers have gone on with another Redis")
+        return row
+
+    async def _compare(self, holder: Holder, end: End | None, run: str) -> None:
+        """The stream is whole, and is not what the holder has, nor the beginning of it."""
+        row = await self._look(run)
         self._check(holder, row)
         if (await self._stream.read(_end(row), 1)).held:
             raise Adrift
-        # The stream is not the database's, which decides.
-        await self._runs.claim(self._document_id, run)
-        await self._begin(holder, standing.end, row, run)
+        await self._begin(holder, end, row, run)  # it is not the database's, which decides
 
-    async def _heal(self, holder: Holder, standing: Standing, run: str, *, fresh: bool) -> None:
+    async def _heal(self, holder: Holder, run: str, *, fresh: bool) -> None:
         """The stream may not be whole. Returns when that has changed, one way or another."""
-        before = (await self._runs.look(self._document_id)).run
-        row = await self._runs.claim(self._document_id, run)
+        former = (await self._runs.look(self._document_id)).run
+        # Redis answers after the row was read: so the row names no later run than this one.
+        end = (await self._stream.read(holder.end, 1)).end
+        self._still(run)
+        row = await self._runs.claim(self._document_id, run, former)
+        if row is None:
+            return  # another server was faster, or knows a later run
         self._check(holder, row)
-        if fresh and standing.end is None and before in {run, ""}:
+        if fresh and end is None and former in {run, ""}:
             # It was saved and nobody had it open when it expired, or there never was one.
             await self._begin(holder, None, row, run)
             return
         log.info("waiting for what others have", document=self._document_id)
         while True:
+            self._still(run)
             answer = await self._stream.offer(
                 run, self._server, holder.end.revision, GRACE_MS, FRESH_MS
             )
@@ -155,6 +181,7 @@ class Healing:
             await self._begin(holder, standing.end, row, run)
         elif not await self._extend(holder, standing.end, run):
             assert standing.end is not None
+            self._still(run)
             await self._stream.extend(run, standing.end, ())  # it has more, or else: it holds
 
     async def _extend(self, holder: Holder, end: End | None, run: str) -> bool:
@@ -167,6 +194,7 @@ class Healing:
         if lost is None:
             return False
         log.warning("putting back what Redis lost", document=self._document_id, pushes=len(lost))
+        self._still(run)
         await self._stream.extend(run, end, lost)
         return True
 
@@ -179,6 +207,7 @@ class Healing:
             log.warning(
                 "putting back what Redis lost", document=self._document_id, pushes=len(unsaved)
             )
+        self._still(run)
         await self._stream.replace(run, end, _end(row), unsaved)
 
 
