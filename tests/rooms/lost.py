@@ -183,9 +183,11 @@ class Loser:
             self.heard += 1
 
     def forget(self, world: World) -> None:
-        """It no longer knows what became of its entry, which may still come."""
+        """It no longer knows what became of its entry, which may still come, or not."""
         if self.last is not None and not world.rng.randrange(4):
             self.reorder.unknown(self.last)
+            if self.last in self.on_the_way and world.rng.randrange(2):
+                self.on_the_way.remove(self.last)
 
 
 def told(room_log: list[Entry]) -> Iterator[tuple[Ordered, Text]]:
