@@ -138,8 +138,11 @@ def _segment(document_id: str, pushes: Sequence[Ordered]) -> dict[str, object]:
 
 
 def _seqs(document_id: str, pushes: Sequence[Ordered]) -> list[dict[str, object]]:
-    """The last push of each client that took effect."""
-    took_effect = {push.client: push for push in pushes if not push.void}
+    """The push with the largest seq of each client that took effect: what was lost and is ordered
+    again may come after later ones.
+    """
+    by_seq = sorted((push for push in pushes if not push.void), key=lambda push: push.seq)
+    took_effect = {push.client: push for push in by_seq}
     return [
         {"document_id": document_id, "client": client, "seq": push.seq, "at": push.at}
         for client, push in sorted(took_effect.items())
@@ -175,6 +178,7 @@ def _remembering(insert: sqlite.Insert | postgresql.Insert) -> Executable:
     return insert.on_conflict_do_update(
         index_elements=[clients.c.document_id, clients.c.client],
         set_={"seq": insert.excluded.seq, "at": insert.excluded.at},
+        where=insert.excluded.seq > clients.c.seq,
     )
 
 

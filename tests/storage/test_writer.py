@@ -206,6 +206,20 @@ async def test_the_writer_ends_when_all_that_was_put_is_saved(url: str) -> None:
     assert document.saved_revision == 3
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_an_older_push_that_comes_later_does_not_lower_a_clients_seq(
+    bench: Bench, at_once: bool
+) -> None:
+    """H7: what was lost is ordered again, perhaps after what its client pushed since."""
+    document = await bench.document("d")
+    for seq in (7, 5):
+        bench.writer.put("d", document.type("x", seq=seq), document)
+        if not at_once:
+            await document.heard()
+    await document.heard()
+    assert await history.last_seq(bench.database, "d", "ada") == 7
+
+
 async def test_the_seqs_of_clients_are_forgotten_in_the_end(bench: Bench) -> None:
     document = await bench.document("d")
     await bench.save(document, "x")
