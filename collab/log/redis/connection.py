@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
     # -- What the transport tells ----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not all event loops' transports say what they are.
+        # uvloop's transports have the methods of asyncio's, and are none of its classes.
         self._transport = cast("asyncio.WriteTransport", transport)
         if self.closed.is_set():
             self._transport.abort()  # given up meanwhile

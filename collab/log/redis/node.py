@@ -43,7 +43,7 @@ class Node:
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
+        if self._tasks:  # none, if Redis was not fit to start with
             await asyncio.wait(self._tasks)
 
     @property
