@@ -12,6 +12,7 @@ import math
 import signal
 import socket
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -140,20 +141,33 @@ async def _supervise(settings: Settings) -> int:
             "COLLAB_WORKERS is more than 1, and several processes need COLLAB_REDIS_URL"
             " to agree on one order"
         )
-    # As one server binds it. Nobody listens before the first worker does, which is then ready.
-    loop = asyncio.get_running_loop()
-    try:
-        bound = await loop.create_server(
-            asyncio.Protocol, settings.host, settings.port, start_serving=False
-        )
-    except OSError as error:
-        print(f"collab: {error}", file=sys.stderr)
-        return 3
-    sockets = [each.fileno() for each in bound.sockets]
-    command = [sys.executable, "-m", "collab.cli", "serve", "--host", settings.host]
-    command += [f"--listening={each}" for each in sockets]
-    patience_s = settings.shutdown_s + settings.commit_patience_s + WORKERS_END_S
-    return await Supervisor(command, sockets, settings.workers, patience_s).run()
+    with ExitStack() as stack:
+        try:
+            sockets = _bind(settings.host, settings.port, stack)
+        except OSError as error:
+            print(f"collab: {error}", file=sys.stderr)
+            return 3
+        command = [sys.executable, "-m", "collab.cli", "serve", "--host", settings.host]
+        command += [f"--listening={each}" for each in sockets]
+        patience_s = settings.shutdown_s + settings.commit_patience_s + WORKERS_END_S
+        return await Supervisor(command, sockets, settings.workers, patience_s).run()
+
+
+def _bind(host: str, port: int, stack: ExitStack) -> list[int]:
+    """A socket for each address of the host, as one server has them, closed by the stack.
+
+    None listens yet: the first worker does when it is ready.
+    """
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets = []
+    for family, *_, address in found:
+        bound = stack.enter_context(socket.socket(family))
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+        sockets.append(bound.fileno())
+    return sockets
 
 
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
