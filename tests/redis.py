@@ -11,6 +11,8 @@ from collab.log.redis.links import RedisLinks
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from collab.log.redis.links import RedisLink
+
 LIMIT_S = 3.0
 PATIENCE_S = 20.0
 
@@ -49,6 +51,14 @@ class Heard:
     def waiting(self) -> int:
         """What was heard and not asked for yet."""
         return self._heard.qsize()
+
+
+async def following(links: RedisLinks, document_id: str = "doc") -> tuple[RedisLink, Heard]:
+    """A document's link once it is connected and subscribed."""
+    heard = Heard()
+    link = links.link(document_id, heard)
+    assert sorted(map(str, await heard.next(2))) == ["connected", "subscribed"]
+    return link, heard
 
 
 @asynccontextmanager
