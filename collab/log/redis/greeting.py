@@ -29,6 +29,7 @@ class Greeting(NamedTuple):
     """What a Redis says of itself. `run` is another one whenever it was started anew."""
 
     run: str
+    primary: bool
     clustered: bool
 
 
@@ -70,12 +71,14 @@ async def _hello(address: Address, connection: Connection, script: str | None) -
     version = about[b"version"].decode()
     if int(version.partition(".")[0]) < MIN_VERSION:
         raise _too_old(address, version)
-    if about[b"role"] != b"master":
-        raise NoRedis("it is a replica")
     run = re.search(rb"^run_id:(\w+)", info, re.MULTILINE)
     if run is None:
         raise Misconfigured(f"the Redis at {address.name} does not tell its run_id")
-    return Greeting(run[1].decode(), clustered=about[b"mode"] == b"cluster")
+    return Greeting(
+        run[1].decode(),
+        primary=about[b"role"] == b"master",
+        clustered=about[b"mode"] == b"cluster",
+    )
 
 
 def _refusal(address: Address, text: str) -> NoRedis | Misconfigured:

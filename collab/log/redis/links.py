@@ -2,84 +2,77 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
-from collab.backoff import Backoff
-from collab.errors import Misconfigured
+from redis.crc import key_slot
+
 from collab.log.redis.address import Address
-from collab.log.redis.connection import Connection
-from collab.log.redis.greeting import NoRedis, greet
+from collab.log.redis.commands import Elsewhere
 from collab.log.redis.link import NotDone
-from collab.log.redis.node import Node
+from collab.log.redis.topology import Topology
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
-    from collab.log.redis.greeting import Greeting
     from collab.log.redis.link import Listener
+    from collab.log.redis.node import Node
 
-START_PATIENCE_S = 10.0
-"""How long a server that starts waits for Redis."""
+TRIES = 5
+"""To find the node of a cluster that has a document."""
 
 
 class RedisLinks:
-    """Links to the Redis that `url` names. What it does meanwhile runs in `tasks`.
+    """Links to the Redis, or the cluster, that `url` names. What it does runs in `tasks`.
 
     An answer that takes longer than `limit_s` does not come. Raises `Misconfigured`.
     """
 
     def __init__(self, url: str, limit_s: float, tasks: asyncio.TaskGroup) -> None:
-        self._address = Address.of(url)
-        self._limit_s = limit_s
-        self._tasks = tasks
-        self._node = Node(self._address, limit_s, self._lost)
+        self._links: dict[RedisLink, None] = {}
+        self._topology = Topology(Address.of(url), limit_s, tasks, on_change=self._route)
 
     async def start(self) -> None:
-        await self._first_greeting()
-        self._node.start(self._tasks)
-        await self._node.connected.wait()
+        await self._topology.start()
 
     def link(self, document_id: str, listener: Listener) -> RedisLink:
-        return RedisLink(self._node, document_id, listener)
+        link = RedisLink(self._topology, document_id, listener, self._links)
+        link.route()
+        return link
 
     async def documents(self) -> AsyncIterator[str]:
-        async for key in self._node.keys("collab:{*}:log"):
-            yield key.decode()[len("collab:{") : -len("}:log")]
+        for node in self._topology.nodes:
+            async for key in node.keys("collab:{*}:log"):
+                yield key.decode()[len("collab:{") : -len("}:log")]
 
     async def close(self) -> None:
-        await self._node.close()
+        await self._topology.close()
 
-    async def _first_greeting(self) -> Greeting:
-        """Wait for it, so that a Redis which starts at the same time is found."""
-        loop = asyncio.get_running_loop()
-        patience_ends = loop.time() + START_PATIENCE_S
-        backoff = Backoff(0.05, 1.0)
-        while True:
-            connection = Connection(self._limit_s)
-            try:
-                return await greet(self._address, connection, self._limit_s)
-            except NoRedis as error:
-                if loop.time() > patience_ends:
-                    raise Misconfigured(f"no Redis at {self._address.name}: {error}") from None
-            finally:
-                connection.drop("it was for the greeting only")
-            await asyncio.sleep(backoff.next_s())
-
-    def _lost(self) -> None: ...
+    def _route(self) -> None:
+        for link in [*self._links]:
+            link.route()
 
 
 class RedisLink:
-    """One document's."""
+    """One document's. It is in `links` until it is closed."""
 
-    def __init__(self, node: Node, document_id: str, listener: Listener) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        document_id: str,
+        listener: Listener,
+        links: dict[RedisLink, None],
+    ) -> None:
         prefix = f"collab:{{{document_id}}}"
         keys = (f"{prefix}:{part}" for part in ("log", "state", "offers", "lease"))
         self._keys: tuple[str | int, ...] = (5, *keys, prefix)
         self._channel = prefix.encode()
-        self._node: Node | None = node
+        self._slot = key_slot(self._channel)
+        self._topology = topology
+        self._node: Node | None = None
         self._listener = listener
-        node.follow(self._channel, self)
+        self._links = links
+        links[self] = None
 
     @property
     def run(self) -> str | None:
@@ -90,16 +83,41 @@ class RedisLink:
         return self._node is not None and self._node.hears(self._channel)
 
     async def call(self, operation: str, *arguments: str | bytes | int) -> list[Any]:
-        if self._node is None:
-            raise NotDone("the document is not followed any more")
-        answer: list[Any] = await self._node.run_script(*self._keys, operation, *arguments)
-        return answer
+        for _ in range(TRIES):
+            if self._node is None:
+                raise NotDone("no Redis has the document")
+            try:
+                answer: list[Any] = await self._node.run_script(*self._keys, operation, *arguments)
+            except Elsewhere:
+                await self._topology.look()
+            else:
+                return answer
+        raise NotDone("the cluster moves the document")
 
     def doubt(self) -> None:
+        self._topology.doubt()
         if self._node is not None:
             self._node.doubt()
 
     def close(self) -> None:
+        if self in self._links:
+            del self._links[self]
+            self._leave()
+
+    def route(self) -> None:
+        """Follow the document to where it is now."""
+        node = self._topology.owner(self._slot)
+        if node is self._node or self not in self._links:
+            return
+        connected = self.run is not None
+        self._leave()
+        if connected:
+            self._listener.disconnected()
+        self._node = node
+        if node is not None:
+            node.follow(self._channel, self)
+
+    def _leave(self) -> None:
         if self._node is not None:
             self._node.unfollow(self._channel, self)
             self._node = None

@@ -62,6 +62,8 @@ class Way:
         except (NoRedis, Misconfigured) as error:
             return str(error)
         try:
+            if not greeting.primary:
+                return "it is a replica"
             if not connection.closed.is_set():
                 self._open(connection, greeting)
                 await connection.closed.wait()

@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collab.log.redis.link import FateUnknown, NotDone
-from tests.redis import Heard, links_to
+from tests.redis import Heard, following, links_to
 
 if TYPE_CHECKING:
     from bench.redis import RedisServer
-    from collab.log.redis.links import RedisLink, RedisLinks
-
-
-async def following(links: RedisLinks, document_id: str = "doc") -> tuple[RedisLink, Heard]:
-    """A document's link once it is connected and subscribed."""
-    heard = Heard()
-    link = links.link(document_id, heard)
-    assert sorted(await heard.next(2)) == ["connected", "subscribed"]
-    return link, heard
 
 
 async def test_a_listener_hears_nothing_before_its_link_is_there(redis: RedisServer) -> None:
