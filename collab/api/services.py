@@ -15,11 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from collab.access.tokens import Tokens
 from collab.api.paces import Paces
 from collab.counts import Counts
+from collab.errors import Misconfigured
 from collab.live.welcomes import Welcomes
 from collab.log.local import LocalLog
 from collab.log.redis.links import RedisLinks
 from collab.log.redis.log import RedisLog
 from collab.rooms.registry import Registry
+from collab.rooms.sweep import sweep
 from collab.storage.database import Database, database_at
 from collab.storage.history import forget_clients
 from collab.storage.idempotency import forget_expired
@@ -132,6 +134,19 @@ async def ordering(
 
 
 @asynccontextmanager
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """One that lets `Misconfigured` out as it is."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
+    except BaseExceptionGroup as group:
+        misconfigured = group.subgroup(Misconfigured)
+        if misconfigured is None:
+            raise
+        raise misconfigured.exceptions[0] from None
+
+
+@asynccontextmanager
 async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterator[Services]:
     """A server's services, from a migrated database until all that was ordered is saved, or cannot
     be saved in time.
@@ -149,13 +164,16 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
         counts = Counts()
         upkeep = Upkeep(database, counts)
         writer = Writer(database, upkeep, settings.commit_patience_s, counts)
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks = await stack.enter_async_context(task_group())
         order = await stack.enter_async_context(ordering(settings, database, server, tasks))
         registry = Registry(settings, database, order, writer, counts)
         upkeeping = tasks.create_task(upkeep.run(), name="upkeep")
         stack.callback(upkeeping.cancel)
         writing = tasks.create_task(writer.run(), name="writer")
         stack.push_async_callback(finish, writer, writing, settings.commit_patience_s)
+        if isinstance(order, RedisLog):
+            sweeping = tasks.create_task(sweep(registry, order, settings.sweep_s), name="sweep")
+            stack.callback(sweeping.cancel)
         beating = tasks.create_task(registry.run(), name="registry")
         stack.push_async_callback(registry.close)
         stack.callback(beating.cancel)

@@ -199,6 +199,13 @@ function op.yield(server)
   return {'yielded'}
 end
 
+-- {1} if something is not saved and no server has undertaken to save it, else {0}.
+function op.forsaken()
+  local found = last()
+  if not found or redis.call('HGET', state, 'saved') == found then return {0} end
+  return {1 - redis.call('EXISTS', lease)}
+end
+
 -- Say something to all servers that follow the document.
 function op.tell(message)
   return {redis.call('SPUBLISH', channel, 'm' .. message)}

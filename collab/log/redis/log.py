@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from collab.errors import NotReady, Unavailable
@@ -13,7 +13,7 @@ from collab.log.redis.stream import Stream
 from collab.tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from collab.log.contract import S
     from collab.log.redis.healing import Runs
@@ -51,16 +51,24 @@ class RedisLog:
         return subscriber, feed
 
     async def remove(self, document_id: str) -> None:
+        with self._stream(document_id) as stream, suppress(NotDone, FateUnknown):
+            await stream.remove()  # or else whoever saves something finds no row
+
+    async def forsaken(self) -> AsyncIterator[str]:
+        """Documents of which something is not saved, and no server has undertaken to save it."""
+        with suppress(NotDone, FateUnknown):  # the next time, then
+            async for document_id in self._links.documents():
+                with self._stream(document_id) as stream:
+                    if await stream.forsaken():
+                        yield document_id
+
+    @contextmanager
+    def _stream(self, document_id: str) -> Iterator[Stream]:
         link = self._links.link(document_id, _Nobody())
         try:
-            with suppress(NotDone, FateUnknown):  # then whoever saves something finds no row
-                await Stream(link).remove()
+            yield Stream(link)
         finally:
             link.close()
-
-    def documents(self) -> AsyncIterator[str]:
-        """Those that have a stream; perhaps some twice. Raises `NotDone`."""
-        return self._links.documents()
 
     async def close(self) -> None:
         await self._tasks.close(CLOSE_PATIENCE_S)

@@ -157,6 +157,10 @@ class Stream:
     async def give_up_lead(self, server: str) -> None:
         await self._link.call("yield", server)
 
+    async def forsaken(self) -> bool:
+        """Whether something is not saved, and no server has undertaken to save it."""
+        return bool((await self._link.call("forsaken"))[0])
+
     async def tell(self, message: bytes) -> None:
         await self._link.call("tell", message)
 
