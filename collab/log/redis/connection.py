@@ -67,12 +67,12 @@ class Connection(asyncio.Protocol):
         """Send packed commands, each with who is told its answer: `hiredis.ReplyError` if Redis
         refuses it, `FateUnknown` if the connection ends before.
         """
+        assert self._transport is not None, "not connected"
         now = self._loop.time()
         packed = []
         for command, waiter in commands:
             packed.append(command)
             self._waiting.append((now, waiter))
-        assert self._transport is not None, "not connected"
         self._transport.write(b"".join(packed))
 
     async def ask(self, *commands: tuple[str | bytes | int, ...]) -> list[Any]:
@@ -102,8 +102,7 @@ class Connection(asyncio.Protocol):
     # -- What the transport tells ----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports have the methods of asyncio's, and are none of its classes.
-        self._transport = cast("asyncio.WriteTransport", transport)
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is none by name
         if self.closed.is_set():
             self._transport.abort()  # given up meanwhile
             return
