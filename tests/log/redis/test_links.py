@@ -81,3 +81,21 @@ async def test_the_documents_are_those_that_have_a_log(redis: RedisServer) -> No
         link, _ = await following(links, "without")
         await link.call("lead", "a server", 1_000)
         assert {name async for name in links.documents()} == names
+
+
+async def test_what_servers_must_know_at_once_is_published(redis: RedisServer) -> None:
+    async with links_to(redis.url) as links:
+        link, heard = await following(links)
+        run = link.run or ""
+        await link.call("seed", run, 10, "m10")
+        *_, mark = await link.call("append", run, 10, "m10", 2, b"push \xff")
+        await link.call("saved", 12, 100)
+        await link.call("saved", 11, 100)
+        await link.call("restore", run, "after", 12, mark, 12, mark, 1, 15, "m15", "lost")
+        await link.call("remove")
+        assert await heard.next(4) == [
+            b"e10 12 " + mark + b" push \xff",
+            b"s12",
+            b"e12 15 m15 lost",
+            b"d",
+        ]
