@@ -64,14 +64,14 @@ class Topology:
         """Raises `Misconfigured`."""
         clustered, slots = await self._first_look()
         await self._apply(slots)
-        if clustered:
-            self._looking = self._tasks.create_task(self._keep_looking(), name="redis cluster")
         connected = (node.connected.wait() for node in self.nodes)
         try:
             async with asyncio.timeout(START_PATIENCE_S):
                 await asyncio.gather(*connected)
         except TimeoutError:
             log.warning("not every Redis is there")
+        if clustered:
+            self._looking = self._tasks.create_task(self._keep_looking(), name="redis cluster")
 
     async def close(self) -> None:
         if self._looking is not None:
