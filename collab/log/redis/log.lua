@@ -71,8 +71,8 @@ function op.append(of_run, revision, mark, count, push)
   end
   local after = number(tonumber(before) + tonumber(count))
   local after_mark = redis.sha1hex(before_mark .. push)
+  add(before, after, after_mark, push) -- first: a Redis that is full refuses the first write only
   keep()
-  add(before, after, after_mark, push)
   return {'ordered', before, after, after_mark}
 end
 

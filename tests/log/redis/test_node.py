@@ -177,6 +177,21 @@ async def test_a_full_redis_refuses_and_does_nothing(redis: RedisServer) -> None
         assert await link.call("seed", link.run or "", 0, "mark") == [b"seeded"]
 
 
+async def test_a_full_redis_orders_nothing_more(redis: RedisServer) -> None:
+    async with links_to(redis.url) as links:
+        link, _ = await following(links)
+        run = link.run or ""
+        await link.call("seed", run, 0, "mark")
+        redis.execute("CONFIG", "SET", "maxmemory", "1")
+        try:
+            with pytest.raises(NotDone, match="OOM"):
+                await link.call("append", run, 0, "mark", 1, "push")
+        finally:
+            redis.execute("CONFIG", "SET", "maxmemory", "0")
+        assert (await link.call("read", 0, "mark", 1))[2] == b"0"
+        assert (await link.call("append", run, 0, "mark", 1, "push"))[0] == b"ordered"
+
+
 async def test_the_fate_of_a_script_that_fails_on_its_way_is_open(redis: RedisServer) -> None:
     async with links_to(redis.url) as links:
         link, _ = await following(links)
@@ -278,7 +293,7 @@ async def test_a_peer_that_is_gone_without_a_word_is_noticed(redis: RedisServer)
 
 
 def test_a_server_that_slept_reads_what_came_before_it_gives_up(redis: RedisServer) -> None:
-    """On the loop that serves: after a sleep its timers come before what was received."""
+    """On the loop that serves."""
 
     async def sleep_through_the_limit() -> None:
         async with links_to(redis.url, limit_s=0.5) as links:
