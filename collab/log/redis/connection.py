@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 QUIET = 0.5
 """A connection that is quiet for this part of the time limit is asked for a sign of life."""
 
-LATE_S = 0.5
-"""A timer this late tells of a process that slept: what came meanwhile is yet to be read."""
-
 _MORE = object()
 
 
@@ -148,18 +145,19 @@ class Connection(asyncio.Protocol):
     # -- Signs of life ---------------------------------------------------------------------------
 
     def _look_at(self, at: float) -> None:
-        self._timer = self._loop.call_at(at, self._look, at)
+        self._timer = self._loop.call_at(at, self._look)
 
-    def _look(self, at: float) -> None:
-        """Give the connection up if its oldest command waits for too long; ask if it is quiet."""
+    def _look(self) -> None:
+        """Give the connection up if its oldest command waits for too long; ask if it is quiet.
+
+        After a sleep of the whole process, both event loops read before they look at timers.
+        """
         now = self._loop.time()
         quiet_s = QUIET * self._limit_s
         if self._waiting:
             due = self._waiting[0][0] + self._limit_s
             if due > now:
                 self._look_at(due)
-            elif now - at > LATE_S:
-                self._look_at(now + quiet_s)
             else:
                 self.drop("no answer in time")
         elif self._heard_at + quiet_s > now:
