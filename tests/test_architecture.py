@@ -34,6 +34,9 @@ PURE = [
     ROOT / "rooms/history.py",
     ROOT / "rooms/chain.py",
     ROOT / "rooms/frames.py",
+    ROOT / "rooms/presence.py",
+    ROOT / "rooms/neighbours.py",
+    ROOT / "rooms/server_messages.py",
 ]
 IMPURE = {"asyncio", "time", "random", "redis", "sqlalchemy", "fastapi", "starlette", "uvicorn"}
 

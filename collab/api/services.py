@@ -166,7 +166,7 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
         writer = Writer(database, upkeep, settings.commit_patience_s, counts)
         tasks = await stack.enter_async_context(task_group())
         order = await stack.enter_async_context(ordering(settings, database, server, tasks))
-        registry = Registry(settings, database, order, writer, counts)
+        registry = Registry(settings, database, order, writer, counts, server)
         upkeeping = tasks.create_task(upkeep.run(), name="upkeep")
         stack.callback(upkeeping.cancel)
         writing = tasks.create_task(writer.run(), name="writer")

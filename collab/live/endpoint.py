@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,12 +35,10 @@ log = structlog.get_logger(__name__)
 
 router = APIRouter()
 
-_arrivals = itertools.count()
-
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """A client at the door. `client` is its public name; `arrival` counts handshakes."""
+    """A client at the door. `client` is its public name; `arrival` is when it came."""
 
     arrival: int
     asked: Handshake
@@ -53,7 +50,7 @@ class Newcomer:
 @router.websocket("/v1/documents/{document_id}/live")
 async def live(websocket: WebSocket, document_id: str) -> None:
     services: Services = websocket.app.state.services
-    arrival = next(_arrivals)
+    arrival = services.registry.clock.now()
     try:
         # A problem or a database that fails comes before the connection is accepted, never after.
         newcomer = await _check(websocket, document_id, services, arrival)

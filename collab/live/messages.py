@@ -14,6 +14,7 @@ from collab.text import Change
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from collab.access.roles import Role
     from collab.errors import Refusal
     from collab.settings import Limits
 
@@ -93,6 +94,11 @@ def refused(seq: int, refusal: Refusal) -> bytes:
     if refusal.retry_after_ms is not None:
         message["retry_after_ms"] = refusal.retry_after_ms
     return encode_json(message)
+
+
+def role(role: Role) -> bytes:
+    """X2."""
+    return encode_json({"type": "role", "role": role.value})
 
 
 def goodbye(retry_after_ms: int) -> bytes:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import structlog
 
-from collab.access.roles import Right
+from collab.access.roles import Right, Role
 from collab.errors import CloseCode, Forbidden, Refusal, SessionEnd, Unauthorized
 from collab.live import messages, pace
 from collab.log.entry import Entry
@@ -23,7 +23,6 @@ from collab.rooms.presence import bounded, color_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collab.access.roles import Role
     from collab.access.tokens import Identity, Tokens
     from collab.live.transport import Transport
     from collab.rooms.open_room import OpenRoom
@@ -106,6 +105,7 @@ class Session:
         self._role = role
         self._limits = limits
         self._tokens = tokens
+        self._role_told = True
         self._state: State = Idle(last_seq)
         now = time.monotonic()
         self._pace = pace.Pace(limits, now)
@@ -214,6 +214,24 @@ class Session:
             raise SessionEnd(CloseCode.TOKEN_EXPIRED, "this token is another user's")
         self._identity = identity
 
+    @property
+    def user_id(self) -> str:
+        return self._identity.user_id
+
+    def role_changed(self, role: str | None) -> None:
+        if role is None:
+            self.end(SessionEnd(CloseCode.ACCESS_LOST, "this document is closed to you now"))
+        else:
+            self._role_told = self._role_told and self._role == role
+            self._role = Role(role)
+            self._tell_role()
+
+    def _tell_role(self) -> None:
+        """X2. A client that does not read is told later, the latest only."""
+        if not self._role_told and self.writable and not isinstance(self._state, Ended):
+            self._role_told = True
+            self.write(Batch(messages.role(self._role)))
+
     # -- What became of its push --------------------------------------------------------------
 
     def ordered(self, seq: int, last: int) -> None:
@@ -252,6 +270,7 @@ class Session:
         self._moved_at = time.monotonic()
         self._told()
         self._tell_refusal()
+        self._tell_role()
         self._room.fanout.catch_up(self)
         self._room.presenter.catch_up(self)
 

@@ -1,4 +1,4 @@
-"""Who is in a room: of each client one session, the newest (H7)."""
+"""Who is in a room on this server: of each client one session, the newest (H7)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from collab.errors import Refusal
     from collab.rooms.containment import Containment
     from collab.rooms.fanout import Fanout
+    from collab.rooms.neighbours import Neighbours
     from collab.rooms.presenter import Presenter
+
+
+MAX_CHANGES = 1_000
+"""How many users' last change of access is remembered, for handshakes that are under way."""
 
 
 class Author(Protocol):
@@ -28,6 +33,12 @@ class Author(Protocol):
 class Session(Reader, Watcher, Author, Protocol):
     """A session, as its room sees it."""
 
+    @property
+    def user_id(self) -> str: ...
+
+    def role_changed(self, role: str | None) -> None:
+        """Its user has another role on the document, or none any more (X2)."""
+
     def end(self, reason: SessionEnd) -> None:
         """Leave the room, and close the connection."""
 
@@ -41,33 +52,45 @@ class Session(Reader, Watcher, Author, Protocol):
 class Attendance:
     """The sessions of one room, and the handshakes that may become sessions."""
 
-    def __init__(self, fanout: Fanout, presenter: Presenter, containment: Containment) -> None:
+    def __init__(
+        self,
+        fanout: Fanout,
+        presenter: Presenter,
+        neighbours: Neighbours,
+        containment: Containment,
+    ) -> None:
         self._fanout = fanout
         self._presenter = presenter
+        self._neighbours = neighbours
         self._contained = containment
         self._sessions: dict[str, Session] = {}
-        self._latest: dict[str, int] = {}
+        self._arrivals: dict[str, set[int]] = {}
+        self._access: dict[str, tuple[int, str | None]] = {}
         self._closed: SessionEnd | None = None
 
     def sessions(self) -> tuple[Session, ...]:
         return tuple(self._sessions.values())
 
     def arrive(self, client: str, arrival: int) -> None:
-        """A handshake of this client, the `arrival`th of all that came to this server, is here."""
-        self._latest[client] = max(arrival, self._latest.get(client, arrival))
+        """A handshake of this client is here; `arrival` is when it came, by the server's clock."""
+        self._arrivals.setdefault(client, set()).add(arrival)
+        self._neighbours.arrived(client, arrival)
 
     def is_newest(self, client: str, arrival: int) -> bool:
-        """Whether no handshake of this client came after this one.
+        """Whether no handshake of this client came after this one, to any server.
 
         Handshakes may overtake one another. One that was overtaken must not end the session of the
         one that came later, and orders nothing.
         """
-        return self._latest.get(client, arrival) == arrival
+        latest = max(self._arrivals.get(client, ()), default=arrival)
+        return latest <= arrival and not self._neighbours.overtook(client, arrival)
 
     def depart(self, client: str, arrival: int) -> None:
         """The handshake, or the session that it led to, is over."""
-        if self._latest.get(client) == arrival:
-            del self._latest[client]
+        arrivals = self._arrivals.get(client, set())
+        arrivals.discard(arrival)
+        if not arrivals:
+            self._arrivals.pop(client, None)
 
     def join(self, session: Session, arrival: int) -> None:
         """Show a session all that comes after its position."""
@@ -81,7 +104,10 @@ class Attendance:
         self._sessions[session.client] = session
         with self._contained:
             self._fanout.add(session)
-            self._presenter.join(session)
+            self._presenter.join(session, arrival)
+            changed_at, role = self._access.get(session.user_id, (0, None))
+            if changed_at > arrival:  # its role was read before, perhaps
+                session.role_changed(role)
 
     def leave(self, session: Session) -> None:
         if self._sessions.get(session.client) is session:
@@ -96,6 +122,19 @@ class Attendance:
         if older is not None:
             self.leave(older)
             older.end(_replaced())
+
+    def access_changed(self, user_id: str, role: str | None, at: int) -> None:
+        """A user has another role on the document since `at`, or none any more."""
+        if at <= self._access.get(user_id, (0, None))[0]:
+            return  # another server changed it later, and was heard first
+        self._access.pop(user_id, None)
+        self._access[user_id] = at, role
+        if len(self._access) > MAX_CHANGES:
+            del self._access[next(iter(self._access))]
+        for session in self.sessions():
+            if session.user_id == user_id:
+                with self._contained:
+                    session.role_changed(role)
 
     def say_goodbye(self) -> None:
         for session in self.sessions():

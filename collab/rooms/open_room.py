@@ -11,8 +11,11 @@ from collab.errors import CloseCode, DocumentFull, NotFound, Refusal, SessionEnd
 from collab.log.entry import encode_json
 from collab.rooms.attendance import Attendance
 from collab.rooms.budget import Account
+from collab.rooms.clock import HybridClock
 from collab.rooms.containment import Containment
 from collab.rooms.fanout import Fanout
+from collab.rooms.neighbours import Neighbours
+from collab.rooms.presence import Presence
 from collab.rooms.presenter import Presenter
 from collab.rooms.saving import Saving
 from collab.rooms.trail import Trail
@@ -52,19 +55,27 @@ class OpenRoom:
         on_broken: Callable[[OpenRoom], None],
         on_adrift: Callable[[OpenRoom], None] = lambda _: None,
         counts: Counts | None = None,
+        server: str = "alone",
+        clock: HybridClock | None = None,
+        heartbeat_s: float = 15.0,
     ) -> None:
+        """`server` is this room's name among all that were ever opened of the document."""
         self.document_id = document_id
         self.counts = Counts() if counts is None else counts
         self._contained = Containment(self._break)
         self._judging = Containment(self._break, passing=(Refusal,))
         self.fanout = Fanout(room.history, room.text, self._contained, self.counts)
+        self._clock = HybridClock() if clock is None else clock
+        presence = Presence(room.history)
+        self._neighbours = Neighbours(server, presence, self._clock, heartbeat_s)
         self.presenter = Presenter(
-            room.history,
+            presence,
+            self._neighbours,
             presence_hz,
             lambda: (self.visible_revision, len(self.visible_text)),
             self._contained,
         )
-        self.attendance = Attendance(self.fanout, self.presenter, self._contained)
+        self.attendance = Attendance(self.fanout, self.presenter, self._neighbours, self._contained)
         self.trail = Trail()
         self.holders = 0
         self.on_ordered: Callable[[Ordered], None] | None = None
@@ -87,6 +98,8 @@ class OpenRoom:
         self._feed = feed
         self._account.open()
         self._saving.open(feed)
+        with self._contained:
+            self._neighbours.open(feed.tell, self.attendance)
 
     @property
     def feed(self) -> Feed:
@@ -282,6 +295,27 @@ class OpenRoom:
         self._account.not_saved()
         self._break(_deleted() if isinstance(error, NotFound) else _reopening())
 
+    # -- The other servers --------------------------------------------------------------------
+
+    def heard(self, message: bytes) -> None:
+        with self._contained:
+            self._neighbours.hear(message)
+            self.presenter.wake()
+
+    def resubscribed(self) -> None:
+        with self._contained:
+            self._neighbours.resubscribed()
+            self.presenter.wake()
+
+    def access_changed(self, user_id: str, role: str | None) -> None:
+        """A user has another role on the document, as the database has it, or none any more (X2):
+        on every server.
+        """
+        at = self._clock.now()
+        self.attendance.access_changed(user_id, role, at)
+        with self._contained:
+            self._neighbours.access_changed(user_id, role, at)
+
     # -- Its end ------------------------------------------------------------------------------
 
     @property
@@ -307,12 +341,6 @@ class OpenRoom:
         """The document is deleted, as the database has it."""
         self._break(_deleted())
 
-    def heard(self, message: bytes) -> None:
-        """Nothing is told yet."""
-
-    def resubscribed(self) -> None:
-        """Nothing is told yet."""
-
     def say_goodbye(self) -> None:
         """The server goes down: let every session know (H9), and close."""
         self.attendance.say_goodbye()
@@ -331,6 +359,7 @@ class OpenRoom:
             self._account.not_saved()
         else:
             with self._contained:
+                self._neighbours.close()
                 self._feed.close(self._ended)
         self.attendance.close(self._ended)
         self._give_up_on_authors(Unavailable(self._ended.message))
@@ -350,9 +379,14 @@ class OpenRoom:
     def beat(self) -> None:
         self.fanout.beat()
         self.feed.beat()
+        with self._contained:
+            self._neighbours.beat()
 
     def check(self, now: float) -> None:
         self.attendance.check(now)
+        with self._contained:
+            self._neighbours.check(now)
+            self.presenter.wake()
 
 
 def _deleted() -> SessionEnd:

@@ -105,10 +105,21 @@ class Presence:
         self._peers: dict[str, Peer] = {}
         self._left: dict[str, int] = {}
 
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def __getitem__(self, client: str) -> Peer:
+        return self._peers[client]
+
     def join(self, client: str, name: str, color: str) -> None:
         """A client is present, without a cursor yet."""
         self._left.pop(client, None)
         self._peers[client] = Peer(client, name, color, self._next())
+
+    def show(self, client: str, name: str, color: str, revision: int, ranges: Ranges) -> None:
+        """A client is present on another server, with these cursors."""
+        self.join(client, name, color)
+        self.move(client, revision, ranges)
 
     def leave(self, client: str) -> None:
         if self._peers.pop(client, None) is not None:

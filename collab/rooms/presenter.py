@@ -1,4 +1,4 @@
-"""Tells a room's sessions of one another's presence, with a budget of its own (A2, A3)."""
+"""Tells sessions and servers of one another's presence, with a budget of its own (A2, A3)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from collab.rooms.frames import Batch
-from collab.rooms.presence import News, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from collab.rooms.containment import Containment
-    from collab.rooms.history import History
-    from collab.rooms.presence import Ranges
+    from collab.rooms.neighbours import Neighbours
+    from collab.rooms.presence import News, Presence, Ranges
 
 FLUSH_SHARE = 1 / 10
 """The share of the processor that a room's presence takes at most."""
+
+BYTES_PER_S = 250_000
+"""What a room's presence sends to other servers at most."""
 
 
 class Watcher(Protocol):
@@ -42,19 +44,21 @@ class Watcher(Protocol):
 
 
 class Presenter:
-    """One room's presence and who is told of it.
+    """One room's presence and who is told of it: the sessions here, and the neighbours.
 
     `visible` gives the visible revision and the length of its text.
     """
 
     def __init__(
         self,
-        history: History,
+        presence: Presence,
+        neighbours: Neighbours,
         hz: float,
         visible: Callable[[], tuple[int, int]],
         containment: Containment,
     ) -> None:
-        self._presence = Presence(history)
+        self._presence = presence
+        self._neighbours = neighbours
         self._contained = containment
         self._closed = False
         self._interval_s = 1 / hz
@@ -62,6 +66,12 @@ class Presenter:
         self._watchers: dict[Watcher, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_until = 0.0
+        self._told = 0  # the version that was told last
+
+    @property
+    def everybody(self) -> int:
+        """How many are present, on all servers."""
+        return len(self._presence)
 
     def everybody_but(self, client: str) -> list[bytes]:
         """The welcome's list, each peer in JSON."""
@@ -70,23 +80,26 @@ class Presenter:
             peers = self._presence.news(-1, *self._visible()).peers
         return [peer for name, peer in peers.items() if name != client]
 
-    def join(self, watcher: Watcher) -> None:
+    def join(self, watcher: Watcher, arrival: int) -> None:
         """It was just told of everybody."""
         self._presence.join(watcher.client, watcher.name, watcher.color)
+        self._neighbours.join(watcher.client, arrival)
         watcher.presence = self._presence.version
         self._watchers[watcher] = None
-        self._wake()
+        self.wake()
 
     def leave(self, watcher: Watcher) -> None:
         if watcher in self._watchers:
             del self._watchers[watcher]
             self._presence.leave(watcher.client)
-            self._wake()
+            self._neighbours.leave(watcher.client)
+            self.wake()
 
     def move(self, watcher: Watcher, revision: int, ranges: Ranges) -> None:
         with self._contained:
             self._presence.move(watcher.client, revision, ranges)
-            self._wake()
+            self._neighbours.move(watcher.client)
+            self.wake()
 
     def catch_up(self, watcher: Watcher) -> None:
         """Tell a session what it missed while it could not be written to."""
@@ -100,18 +113,27 @@ class Presenter:
             self._timer.cancel()
             self._timer = None
 
-    def _wake(self) -> None:
-        if self._timer is None and self._watchers and not self._closed:
+    def wake(self) -> None:
+        """Something may have changed."""
+        unheard = self._watchers and self._presence.version > self._told
+        if self._timer is None and not self._closed and (unheard or self._neighbours.due):
             wait = max(self._quiet_until - time.perf_counter(), 0)
             self._timer = asyncio.get_running_loop().call_later(wait, self._flush)
 
     def _flush(self) -> None:
         self._timer = None
         started = time.perf_counter()
+        published = 0
         with self._contained:
             self._tell(tuple(self._watchers))
+            self._told = self._presence.version
+            if self._neighbours.due:
+                published = self._neighbours.publish()
         took = time.perf_counter() - started
-        self._quiet_until = started + max(took / FLUSH_SHARE, self._interval_s)
+        self._quiet_until = started + max(
+            took / FLUSH_SHARE, self._interval_s, published / BYTES_PER_S
+        )
+        self.wake()  # what was too much for one message
 
     def _tell(self, watchers: Iterable[Watcher]) -> None:
         version = self._presence.version

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
 from contextlib import asynccontextmanager, contextmanager
@@ -16,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from collab.counts import Counts
 from collab.errors import Damaged, NotFound, NotReady, Problem, TooMany, Unavailable
 from collab.rooms.budget import Budget
+from collab.rooms.clock import HybridClock
 from collab.rooms.open_room import OpenRoom
 from collab.rooms.reordering import Lost, reorder
 from collab.rooms.room import Room
@@ -46,12 +48,17 @@ class Registry:
         log: Log,
         writer: Writer,
         counts: Counts | None = None,
+        server: str = "alone",
     ) -> None:
+        """`server` is this server's name among all that ever ran."""
         self._settings = settings
         self._database = database
         self._log = log
         self._writer = writer
         self._counts = Counts() if counts is None else counts
+        self._server = server
+        self._openings = itertools.count()
+        self.clock = HybridClock()
         self.sessions = 0
         self.budget = Budget(
             settings.max_memory_bytes, settings.max_unsaved_bytes, self._close_idle
@@ -105,9 +112,9 @@ class Registry:
         return self._rooms.get(document_id)
 
     def editors(self, document_id: str) -> int:
-        """How many sessions the document has here."""
+        """How many sessions the document has, on all servers if it is open here."""
         room = self._rooms.get(document_id)
-        return 0 if room is None else len(room.attendance.sessions())
+        return 0 if room is None else room.presenter.everybody
 
     # -- Opening ------------------------------------------------------------------------------
 
@@ -193,6 +200,9 @@ class Registry:
             on_broken=self._discard,
             on_adrift=self._keep_lost,
             counts=self._counts,
+            server=f"{self._server}.{next(self._openings)}",
+            clock=self.clock,
+            heartbeat_s=self._settings.heartbeat_s,
         )
 
     async def _follow(

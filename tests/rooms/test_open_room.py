@@ -52,7 +52,7 @@ class Session:
     color = "#000000"
 
     def __init__(self, client: str) -> None:
-        self.client = self.name = client
+        self.client = self.name = self.user_id = client
         self.position = self.saved = self.presence = 0
         self.ended: list[CloseCode] = []
         self.heard: list[object] = []
@@ -62,6 +62,8 @@ class Session:
     def fell_behind(self) -> None: ...
 
     def check(self, now: float) -> None: ...
+
+    def role_changed(self, role: str | None) -> None: ...
 
     def say_goodbye(self) -> None: ...
 
