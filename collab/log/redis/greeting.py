@@ -26,11 +26,14 @@ class NoRedis(Exception):
 
 
 class Greeting(NamedTuple):
-    """What a Redis says of itself. `run` is another one whenever it was started anew."""
+    """What a Redis says of itself. `run` is another one whenever it was started anew; where it
+    `evicts`, it throws documents away when its memory is full.
+    """
 
     run: str
     primary: bool
     clustered: bool
+    evicts: bool
 
 
 async def greet(
@@ -66,18 +69,23 @@ async def _hello(address: Address, connection: Connection, script: str | None) -
         hello += ("AUTH", address.user, address.password)
     load = () if script is None else (("SCRIPT", "LOAD", script),)
     about, _, info, *_ = await connection.ask(
-        (*hello, "SETNAME", "collab"), ("SELECT", address.database), ("INFO", "server"), *load
+        (*hello, "SETNAME", "collab"),
+        ("SELECT", address.database),
+        ("INFO", "server", "memory"),
+        *load,
     )
     version = about[b"version"].decode()
     if int(version.partition(".")[0]) < MIN_VERSION:
         raise _too_old(address, version)
     run = re.search(rb"^run_id:(\w+)", info, re.MULTILINE)
+    policy = re.search(rb"^maxmemory_policy:([\w-]+)", info, re.MULTILINE)
     if run is None:
         raise Misconfigured(f"the Redis at {address.name} does not tell its run_id")
     return Greeting(
         run[1].decode(),
         primary=about[b"role"] == b"master",
         clustered=about[b"mode"] == b"cluster",
+        evicts=policy is not None and policy[1].startswith(b"allkeys"),
     )
 
 

@@ -178,11 +178,14 @@ function op.saved(revision, window)
   return {'saved'}
 end
 
--- Nobody of the caller's uses the document any more: if all is saved, keep its last entry only.
+-- The caller is about to stop following: if all is saved and nobody else follows, keep the last
+-- entry only. Who follows and lags may need the others.
 function op.rest()
   local found = last()
-  local saved = redis.call('HGET', state, 'saved')
-  if found and saved == found then redis.call('XTRIM', log, 'MINID', '1-' .. found) end
+  local followers = redis.call('PUBSUB', 'SHARDNUMSUB', channel)[2]
+  if found and redis.call('HGET', state, 'saved') == found and followers <= 1 then
+    redis.call('XTRIM', log, 'MINID', '1-' .. found)
+  end
   return {'rested'}
 end
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 READING_PAUSE_S = 0.1
 CLOSE_PATIENCE_S = 2.0
 
+CONNECT_PATIENCE_S = 5.0
+"""How long who opens a document waits for Redis."""
+
 
 class RedisLog:
     """`server` names this process among all that use the same Redis."""
@@ -37,12 +40,13 @@ class RedisLog:
         feed = RedisFeed(document_id, self._server, self._links, self._runs, self._tasks)
         try:
             # Subscribed before anything is read: what is ordered after the reading is heard.
-            await feed.connected_and_subscribed()
+            async with asyncio.timeout(CONNECT_PATIENCE_S):
+                await feed.connected_and_subscribed()
             subscriber = await read()
             while not await feed.begin(subscriber):
                 await asyncio.sleep(READING_PAUSE_S)  # the caller has a time limit
                 subscriber = await read()
-        except (NotDone, FateUnknown, Unavailable) as error:
+        except (NotDone, FateUnknown, Unavailable, TimeoutError) as error:
             feed.close()
             raise NotReady(str(error) or "Redis does not answer") from error
         except BaseException:

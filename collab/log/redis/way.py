@@ -80,6 +80,8 @@ class Way:
         self._connection = connection
         self.run = greeting.run
         log.info("connected to Redis", redis=self._address.name, way=self.name, run=self.run)
+        if greeting.evicts:
+            log.error("this Redis throws documents away when it is full", redis=self._address.name)
         self._opened()
 
     def _end(self) -> None:

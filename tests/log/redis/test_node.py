@@ -177,6 +177,18 @@ async def test_a_full_redis_refuses_and_does_nothing(redis: RedisServer) -> None
         assert await link.call("seed", link.run or "", 0, "mark") == [b"seeded"]
 
 
+async def test_a_redis_that_would_throw_documents_away_is_told(
+    redis: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redis.execute("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        async with links_to(redis.url):
+            pass
+    finally:
+        redis.execute("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert "throws documents away" in capsys.readouterr().out
+
+
 async def test_a_full_redis_orders_nothing_more(redis: RedisServer) -> None:
     async with links_to(redis.url) as links:
         link, _ = await following(links)

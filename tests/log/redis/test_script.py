@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collab.log.redis.commands import SCRIPT
+from tests.redis import Heard, links_to
 
 if TYPE_CHECKING:
     from bench.redis import RedisServer
@@ -264,6 +265,23 @@ def test_a_document_at_rest_keeps_its_last_entry_once_all_is_saved(seeded: Docum
     seeded.do("saved", 12, 100)
     assert seeded.do("rest") == [b"rested"]
     assert seeded.revisions == [12]
+
+
+async def test_a_document_that_others_follow_is_not_at_rest(
+    seeded: Document, redis: RedisServer
+) -> None:
+    """Who lags would no longer find what it has heard last."""
+    seeded.append("a")
+    seeded.do("saved", 11, 100)
+    async with links_to(redis.url) as one, links_to(redis.url) as two:
+        for links in (one, two):
+            heard = Heard()
+            links.link("doc", heard)
+            await heard.until("subscribed")
+        seeded.do("rest")
+        assert seeded.revisions == [10, 11]
+    seeded.do("rest")
+    assert seeded.revisions == [11]
 
 
 # -- Who saves, and the end -----------------------------------------------------------------------
