@@ -91,6 +91,7 @@ class OpenRoom:
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._text_json: tuple[int, bytes] | None = None
         self._saved_ahead = 0
+        self._leaving = False
         self._ended: SessionEnd | None = None
 
     def open(self, feed: Feed) -> None:
@@ -190,6 +191,8 @@ class OpenRoom:
         """Raises `Unavailable` when it is closed."""
         if self._ended is not None:
             raise Unavailable(self._ended.message)
+        if self._leaving:
+            raise Unavailable(_leaving().message)
 
     async def fate(self, client: str, seq: int) -> bool:
         """Settle a push (H7): whether it took effect, as far as the kept history tells.
@@ -319,6 +322,11 @@ class OpenRoom:
     # -- Its end ------------------------------------------------------------------------------
 
     @property
+    def safe(self) -> bool:
+        """Whether nothing is lost with this room. One that orders alone hands all to the writer."""
+        return self.saved_revision == self.revision or self.feed.run is None
+
+    @property
     def idle(self) -> bool:
         """Nobody uses it, and all that it ordered is saved."""
         used = self.holders or self.attendance.sessions()
@@ -342,9 +350,12 @@ class OpenRoom:
         self._break(_deleted())
 
     def say_goodbye(self) -> None:
-        """The server goes down: let every session know (H9), and close."""
+        """The server goes down: every session ends (H9), and nothing more is ordered here. What is
+        ordered is still to be saved.
+        """
+        self._leaving = True
         self.attendance.say_goodbye()
-        self.close()
+        self.attendance.close(_leaving())
 
     def close(self, reason: SessionEnd | None = None) -> None:
         """Order and show nothing more; end every session, and every one that still comes."""
@@ -391,6 +402,10 @@ class OpenRoom:
 
 def _deleted() -> SessionEnd:
     return SessionEnd(CloseCode.DELETED, "the document was deleted")
+
+
+def _leaving() -> SessionEnd:
+    return SessionEnd(CloseCode.RESTART, "the server restarts")
 
 
 def _reopening() -> SessionEnd:

@@ -37,6 +37,8 @@ TICKS_PER_HEARTBEAT = 8
 
 RETRY_AFTER_MS = 5_000
 
+SAFE_EVERY_S = 0.05
+
 
 class Registry:
     """Opens rooms and closes them, and makes their hearts beat for as long as `run` runs."""
@@ -309,13 +311,31 @@ class Registry:
         self._open_what_was_lost()
 
     async def close(self) -> None:
-        """Stop opening, say goodbye, and close every room. What was put is still the writer's."""
+        """Stop opening, say goodbye, and close every room. What was put is still the writer's.
+
+        Where the log is many servers', a room follows it until it is saved: Redis may have lost just
+        now what nobody but this server has.
+        """
         self._closed = True
+        await self._stop_opening()
+        for room in tuple(self._rooms.values()):
+            room.say_goodbye()
+        deadline = time.monotonic() + self._settings.shutdown_s
+        while time.monotonic() < deadline and not self._safe:
+            self._open_what_was_lost()
+            await asyncio.sleep(SAFE_EVERY_S)
+        await self._stop_opening()
+        for room in tuple(self._rooms.values()):
+            self._discard(room)
+            room.close()
+
+    @property
+    def _safe(self) -> bool:
+        return not self._lost and all(room.safe for room in self._rooms.values())
+
+    async def _stop_opening(self) -> None:
         openings = tuple(self._opening.values())
         for opening in openings:
             opening.cancel()
         if openings:
             await asyncio.wait(openings)
-        for room in tuple(self._rooms.values()):
-            self._discard(room)
-            room.say_goodbye()
