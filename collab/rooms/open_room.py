@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from typing import TYPE_CHECKING
 
 from collab.counts import Counts
 from collab.errors import CloseCode, DocumentFull, NotFound, Refusal, SessionEnd, Unavailable
-from collab.log.entry import encode_json
 from collab.rooms.attendance import Attendance
+from collab.rooms.authors import Authors
 from collab.rooms.budget import Account
 from collab.rooms.clock import HybridClock
 from collab.rooms.containment import Containment
@@ -18,6 +16,7 @@ from collab.rooms.neighbours import Neighbours
 from collab.rooms.presence import Presence
 from collab.rooms.presenter import Presenter
 from collab.rooms.saving import Saving
+from collab.rooms.shown import Shown
 from collab.rooms.trail import Trail
 
 if TYPE_CHECKING:
@@ -86,10 +85,8 @@ class OpenRoom:
         self._max_units = max_units
         self._on_broken = on_broken
         self._on_adrift = on_adrift
-        self._authors: dict[tuple[str, int], Author] = {}
-        self._hidden: deque[tuple[int, Text]] = deque()
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
-        self._text_json: tuple[int, bytes] | None = None
+        self._authors = Authors(self.counts, self._contained)
+        self._shown = Shown(self.fanout, self.trail)
         self._saved_ahead = 0
         self._leaving = False
         self._ended: SessionEnd | None = None
@@ -144,10 +141,7 @@ class OpenRoom:
 
     @property
     def visible_text_json(self) -> bytes:
-        """The visible text as a JSON string, encoded once a revision."""
-        if self._text_json is None or self._text_json[0] != self.visible_revision:
-            self._text_json = self.visible_revision, encode_json(str(self.visible_text))
-        return self._text_json[1]
+        return self._shown.text_json
 
     @property
     def history(self) -> History:
@@ -183,7 +177,7 @@ class OpenRoom:
                 raise DocumentFull(f"a document holds at most {self._max_units} units")
             self._account.admit(entry, text)
         self.check_open()
-        self._authors[entry.client, entry.seq] = author
+        self._authors.add(entry, author)
         with self._contained:
             self.feed.append(entry)
 
@@ -212,64 +206,30 @@ class OpenRoom:
             return  # it may have missed the entry before, and must save nothing that follows
         with self._contained:
             made = self._room.apply(entry, mark)
-            self._hidden.append((made.last, made.text))
-            self.trail.ordered(made)
+            self._shown.ordered(made)
             if self.on_ordered is not None:
                 self.on_ordered(made)
             self._account.ordered()
             self._saving.ordered(made)
-            self._tell(made)
-
-    def _tell(self, made: Ordered) -> None:
-        self._count(made)
-        author = self._authors.pop((made.client, made.seq), None)
-        if author is None:
-            return
-        if made.refusal is None:
-            author.ordered(made.seq, made.last)
-        else:
-            author.refused(made.seq, made.refusal)
-
-    def _count(self, made: Ordered) -> None:
-        if made.refusal is None:
-            self.counts.pushes["ordered"] += 1
-            self.counts.updates += len(made.changes)
-        else:
-            self.counts.pushes[made.refusal.code] += 1
+            self._authors.ordered(made)
 
     def refused(self, entry: Entry, refusal: Refusal) -> None:
-        self.counts.pushes[refusal.code] += 1
         with self._contained:
-            author = self._authors.pop((entry.client, entry.seq), None)
-            if author is not None:
-                author.refused(entry.seq, refusal)
+            self._authors.refused(entry, refusal)
 
     def durable(self, revision: int) -> None:
         with self._contained:
-            text = self.visible_text
-            while self._hidden and self._hidden[0][0] <= revision:
-                text = self._hidden.popleft()[1]
-            self.fanout.show(revision, text)
-            self.trail.show(revision)
-            waiters, self._waiters = self._waiters, []
-            for until, shown in waiters:
-                if until > revision:
-                    self._waiters.append((until, shown))
-                elif not shown.done():
-                    shown.set_result(None)
-        if self.saved_revision < self._saved_ahead:
-            self._saving.saved_elsewhere(min(self._saved_ahead, revision))
+            self._shown.durable(revision)
+            if self.saved_revision < self._saved_ahead:
+                self._saving.saved_elsewhere(min(self._saved_ahead, revision))
 
     async def shown(self, revision: int) -> None:
         """Return when a revision that was ordered may be shown. Raises `Unavailable` when the room
         is closed before.
         """
-        if revision <= self.visible_revision:
-            return
-        self.check_open()
-        shown = asyncio.get_running_loop().create_future()
-        self._waiters.append((revision, shown))
-        await shown
+        if revision > self.visible_revision:
+            self.check_open()
+            await self._shown.reaches(revision)
 
     # -- The database -------------------------------------------------------------------------
 
@@ -373,19 +333,10 @@ class OpenRoom:
                 self._neighbours.close()
                 self._feed.close(self._ended)
         self.attendance.close(self._ended)
-        self._give_up_on_authors(Unavailable(self._ended.message))
-        for _, shown in self._waiters:
-            if not shown.done():
-                shown.set_exception(Unavailable(self._ended.message))
-        self._waiters.clear()
+        unavailable = Unavailable(self._ended.message)
+        self._authors.give_up(unavailable)
+        self._shown.close(unavailable)
         self._account.close()
-
-    def _give_up_on_authors(self, refusal: Unavailable) -> None:
-        """Sessions settle when they come back. Nobody else waits for what will not be heard."""
-        authors, self._authors = self._authors, {}
-        for (_, seq), author in authors.items():
-            with self._contained:
-                author.refused(seq, refusal)
 
     def beat(self) -> None:
         self.fanout.beat()

@@ -313,8 +313,8 @@ class Registry:
     async def close(self) -> None:
         """Stop opening, say goodbye, and close every room. What was put is still the writer's.
 
-        Where the log is many servers', a room follows it until it is saved: Redis may have lost just
-        now what nobody but this server has.
+        Where the log is many servers', a room follows it until it is saved: Redis may have lost
+        just now what nobody but this server has.
         """
         self._closed = True
         await self._stop_opening()

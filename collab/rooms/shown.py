@@ -1,0 +1,74 @@
+"""What a room shows of what it has heard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from collab.log.entry import encode_json
+
+if TYPE_CHECKING:
+    from collab.errors import Unavailable
+    from collab.log.entry import Ordered
+    from collab.rooms.fanout import Fanout
+    from collab.rooms.trail import Trail
+    from collab.text import Text
+
+
+class Shown:
+    """The visible revision, which follows what is ordered, and those who wait for it to move."""
+
+    def __init__(self, fanout: Fanout, trail: Trail) -> None:
+        self._fanout = fanout
+        self._trail = trail
+        self._hidden: deque[tuple[int, Text]] = deque()
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._text_json: tuple[int, bytes] | None = None
+
+    @property
+    def revision(self) -> int:
+        return self._fanout.visible
+
+    @property
+    def text(self) -> Text:
+        return self._fanout.text
+
+    @property
+    def text_json(self) -> bytes:
+        """The text as a JSON string, encoded once a revision."""
+        if self._text_json is None or self._text_json[0] != self.revision:
+            self._text_json = self.revision, encode_json(str(self.text))
+        return self._text_json[1]
+
+    def ordered(self, made: Ordered) -> None:
+        """It may not be shown yet."""
+        self._hidden.append((made.last, made.text))
+        self._trail.ordered(made)
+
+    def durable(self, revision: int) -> None:
+        """Everything up to a revision may be shown."""
+        text = self.text
+        while self._hidden and self._hidden[0][0] <= revision:
+            text = self._hidden.popleft()[1]
+        self._fanout.show(revision, text)
+        self._trail.show(revision)
+        waiting, self._waiting = self._waiting, []
+        for until, done in waiting:
+            if until > revision:
+                self._waiting.append((until, done))
+            elif not done.done():
+                done.set_result(None)
+
+    async def reaches(self, revision: int) -> None:
+        """Return when a revision is shown. Raises `Unavailable` when the room is closed before."""
+        if revision > self.revision:
+            done = asyncio.get_running_loop().create_future()
+            self._waiting.append((revision, done))
+            await done
+
+    def close(self, error: Unavailable) -> None:
+        for _, done in self._waiting:
+            if not done.done():
+                done.set_exception(error)
+        self._waiting.clear()
