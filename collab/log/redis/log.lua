@@ -51,6 +51,11 @@ local function expire()
   redis.call('EXPIRE', state, LOG_EXPIRES_S)
 end
 
+-- Nothing says once more that all is saved where nothing was left to save.
+local function keep_what_is_not_saved()
+  if redis.call('HGET', state, 'saved') == last() then expire() else keep() end
+end
+
 local function add(before, revision, mark, push)
   redis.call('XADD', log, '1-' .. revision, 'm', mark, 'e', push)
   redis.call('SPUBLISH', channel, 'e' .. before .. ' ' .. revision .. ' ' .. mark .. ' ' .. push)
@@ -154,7 +159,7 @@ function op.restore(of_run, how, end_revision, end_mark, revision, mark, whole, 
     add(before, pushes[i], pushes[i + 1], pushes[i + 2])
     before = pushes[i]
   end
-  keep()
+  keep_what_is_not_saved()
   if whole == '1' then
     redis.call('HSET', state, 'run', of_run)
     redis.call('DEL', offers)

@@ -221,6 +221,17 @@ def test_a_stream_that_is_gone_is_begun_by_who_restores_it(document: Document) -
     assert document.end == (6, "m6")
 
 
+def test_what_is_begun_by_who_restores_it_expires_only_while_all_is_saved(
+    document: Document,
+) -> None:
+    """Or whatever is only looked at would stay in Redis for ever."""
+    document.do("restore", RUN, "replace", "", "", 5, "m5", 1)
+    assert document.ask("TTL", "log") > 0
+    assert document.ask("TTL", "state") > 0
+    document.do("restore", RUN, "replace", 5, "m5", 5, "m5", 1, "6", "m6", "a")
+    assert document.ask("TTL", "log") == document.ask("TTL", "state") == -1
+
+
 @pytest.mark.parametrize("end", [(9, "m9"), (10, "another mark"), ("", "")])
 def test_nothing_is_restored_where_the_end_is_elsewhere(
     seeded: Document, end: tuple[int | str, str]
