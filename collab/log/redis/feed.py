@@ -19,7 +19,15 @@ from collab.log.entry import Entry, next_mark
 from collab.log.redis.healing import Adrift, Healing
 from collab.log.redis.lease import Lease
 from collab.log.redis.link import FateUnknown, NotDone
-from collab.log.redis.stream import End, Push, Stream, Unreadable, decode, published
+from collab.log.redis.stream import (
+    End,
+    Push,
+    Stream,
+    Unreadable,
+    decode,
+    published,
+    published_saved,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -228,7 +236,8 @@ class RedisFeed:
         try:
             while told < self._saved:
                 told = self._saved
-                await self._stream.saved(told)
+                if (mark := self.mark_at(told)) is not None:
+                    await self._stream.saved(End(told, mark))
         except (NotDone, FateUnknown):
             pass  # the next commit, or who opens it next, knows it as well
         finally:
@@ -294,7 +303,7 @@ class RedisFeed:
             case b"e":
                 self._take(*published(message))
             case b"s":
-                self._saved_elsewhere(int(message[1:]))
+                self._told_saved(published_saved(message))
             case b"m":
                 self._subscriber.heard(message[1:])
             case b"d":
@@ -383,6 +392,13 @@ class RedisFeed:
                 await done
         except TimeoutError:
             raise Unavailable("the end of the log is not known now") from None
+
+    def _told_saved(self, upto: End) -> None:
+        """It may be another history than this one, until a loss of Redis is healed here too."""
+        if upto.revision > self._end.revision:
+            self._mend()  # what leads there was missed
+        elif self.mark_at(upto.revision) == upto.mark:
+            self._saved_elsewhere(upto.revision)
 
     def _saved_elsewhere(self, revision: int) -> None:
         if revision > self._saved:

@@ -168,16 +168,16 @@ function op.restore(of_run, how, end_revision, end_mark, revision, mark, whole, 
 end
 
 -- Everything up to a revision is in the database: tell all, and trim what lies more than `window`
--- behind. {'saved'}.
-function op.saved(revision, window)
+-- behind. {'saved'}. The mark says of which history: of another one than this, nothing is saved.
+function op.saved(revision, mark, window)
   local found = last()
-  if not found then return {'saved'} end
+  if not found or not holds(revision, mark) then return {'saved'} end
   local known = tonumber(redis.call('HGET', state, 'saved') or '-1')
   if tonumber(revision) > known then
     redis.call('HSET', state, 'saved', revision)
     local first = math.min(tonumber(revision), tonumber(found)) - tonumber(window)
     if first > 0 then redis.call('XTRIM', log, 'MINID', '~', '1-' .. number(first)) end
-    redis.call('SPUBLISH', channel, 's' .. revision)
+    redis.call('SPUBLISH', channel, 's' .. revision .. ' ' .. mark)
   end
   if tonumber(revision) >= tonumber(found) then expire() end
   return {'saved'}

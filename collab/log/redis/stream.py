@@ -143,8 +143,8 @@ class Stream:
             found = after
         return True
 
-    async def saved(self, revision: int) -> None:
-        await self._link.call("saved", revision, WINDOW)
+    async def saved(self, upto: End) -> None:
+        await self._link.call("saved", upto.revision, upto.mark, WINDOW)
 
     async def rest(self) -> None:
         await self._link.call("rest")
@@ -194,3 +194,9 @@ def published(message: bytes) -> Published:
     """What a message says that begins with `e`."""
     before, revision, mark, entry = message[1:].split(b" ", 3)
     return Published(int(before), Push(int(revision), mark.decode(), entry))
+
+
+def published_saved(message: bytes) -> End:
+    """What a message says that begins with `s`: up to where the database has everything."""
+    revision, mark = message[1:].split(b" ")
+    return End(int(revision), mark.decode())

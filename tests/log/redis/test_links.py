@@ -89,13 +89,13 @@ async def test_what_servers_must_know_at_once_is_published(redis: RedisServer) -
         run = link.run or ""
         await link.call("seed", run, 10, "m10")
         *_, mark = await link.call("append", run, 10, "m10", 2, b"push \xff")
-        await link.call("saved", 12, 100)
-        await link.call("saved", 11, 100)
+        await link.call("saved", 12, mark, 100)
+        await link.call("saved", 10, "m10", 100)
         await link.call("restore", run, "after", 12, mark, 12, mark, 1, 15, "m15", "lost")
         await link.call("remove")
         assert await heard.next(4) == [
             b"e10 12 " + mark + b" push \xff",
-            b"s12",
+            b"s12 " + mark,
             b"e12 15 m15 lost",
             b"d",
         ]

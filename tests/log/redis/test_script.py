@@ -245,35 +245,42 @@ def test_nothing_is_restored_where_the_end_is_elsewhere(
 
 
 def test_what_is_saved_moves_forward_only_and_lets_the_stream_expire(seeded: Document) -> None:
-    mark = seeded.append("a", 5)
-    for revision, known, expires in ((12, b"12", False), (11, b"12", False), (15, b"15", True)):
-        assert seeded.do("saved", revision, 100) == [b"saved"]
-        assert seeded.do("read", 15, mark, 1)[1] == known
+    marks = {revision: seeded.append("a") for revision in (11, 12, 13)}
+    for revision, known, expires in ((12, b"12", False), (11, b"12", False), (13, b"13", True)):
+        assert seeded.do("saved", revision, marks[revision], 100) == [b"saved"]
+        assert seeded.do("read", 13, marks[13], 1)[1] == known
         assert (seeded.ask("TTL", "log") > 0) is expires
 
 
 def test_what_lies_behind_the_window_is_trimmed(redis: RedisServer, seeded: Document) -> None:
     redis.execute("CONFIG", "SET", "stream-node-max-entries", "1")
     try:
-        for _ in range(5):
-            seeded.append("a")
-        seeded.do("saved", 15, 2)
+        *_, mark = (seeded.append("a") for _ in range(5))
+        seeded.do("saved", 15, mark, 2)
         assert seeded.revisions == [13, 14, 15]
     finally:
         redis.execute("CONFIG", "SET", "stream-node-max-entries", "100")
 
 
 def test_nothing_is_saved_of_a_stream_that_is_gone(document: Document) -> None:
-    assert document.do("saved", 5, 0) == [b"saved"]
+    assert document.do("saved", 5, "m5", 0) == [b"saved"]
     assert document.ask("EXISTS", "state") == 0
+
+
+def test_nothing_is_saved_of_another_history(seeded: Document) -> None:
+    mark = seeded.append("a")
+    seeded.do("saved", 11, "another mark", 0)
+    seeded.do("saved", 12, "another mark", 0)
+    assert seeded.do("read", 11, mark, 1)[1] == b"10"
+    assert seeded.ask("TTL", "log") == -1
 
 
 def test_a_document_at_rest_keeps_its_last_entry_once_all_is_saved(seeded: Document) -> None:
     seeded.append("a")
-    seeded.append("b")
+    mark = seeded.append("b")
     assert seeded.do("rest") == [b"rested"]
     assert seeded.revisions == [10, 11, 12]
-    seeded.do("saved", 12, 100)
+    seeded.do("saved", 12, mark, 100)
     assert seeded.do("rest") == [b"rested"]
     assert seeded.revisions == [12]
 
@@ -282,8 +289,8 @@ async def test_a_document_that_others_follow_is_not_at_rest(
     seeded: Document, redis: RedisServer
 ) -> None:
     """Who lags would no longer find what it has heard last."""
-    seeded.append("a")
-    seeded.do("saved", 11, 100)
+    mark = seeded.append("a")
+    seeded.do("saved", 11, mark, 100)
     async with links_to(redis.url) as one, links_to(redis.url) as two:
         for links in (one, two):
             heard = Heard()

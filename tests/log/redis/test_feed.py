@@ -1,0 +1,108 @@
+"""How servers that follow one document's log find out what is saved, and what holds."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from collab.log.entry import next_mark
+from collab.log.redis.log import RedisLog
+from tests.log.test_contract import DOCUMENT, Follower, OneRow, push
+from tests.redis import links_to
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from bench.redis import RedisServer
+    from collab.log.entry import Entry
+    from collab.log.redis.feed import RedisFeed
+
+PATIENCE_S = 10
+
+
+class Watched(Follower):
+    """One that can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heard = asyncio.Event()
+
+    def ordered(self, entry: Entry, mark: str) -> None:
+        super().ordered(entry, mark)
+        self._heard.set()
+
+    def saved_elsewhere(self, revision: int) -> None:
+        super().saved_elsewhere(revision)
+        self._heard.set()
+
+    def heard(self, message: bytes) -> None:
+        super().heard(message)
+        self._heard.set()
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not done():
+                self._heard.clear()
+                await self._heard.wait()
+
+
+class World:
+    """Servers that share a Redis, and a database that holds one document."""
+
+    def __init__(self) -> None:
+        self.row = OneRow()
+        self.logs: list[RedisLog] = []
+        self._saved: list[Entry] = []
+
+    def save(self, *entries: Entry) -> int:
+        for entry in entries:
+            row = self.row.row
+            self._saved.append(entry)
+            self.row.row = row._replace(
+                revision=row.revision + entry.revisions, mark=next_mark(row.mark, entry.encode())
+            )
+        return self.row.row.revision
+
+    async def follow(self, server: int = 0) -> tuple[Watched, RedisFeed]:
+        async def read() -> Watched:
+            watched = Watched()
+            for entry in self._saved:
+                watched.ordered(entry, next_mark(watched.mark, entry.encode()))
+            return watched
+
+        return await self.logs[server].open(DOCUMENT, read)
+
+
+@asynccontextmanager
+async def servers(redis: RedisServer, count: int) -> AsyncIterator[World]:
+    world = World()
+    async with links_to(redis.url) as links:
+        world.logs = [RedisLog(links, world.row, f"server {number}") for number in range(count)]
+        yield world
+        for log in world.logs:
+            await log.close()
+
+
+async def test_what_another_server_saved_is_told(redis: RedisServer) -> None:
+    """S1."""
+    async with servers(redis, 2) as world:
+        _, feed = await world.follow(0)
+        follower, _ = await world.follow(1)
+        await feed.place(push(1))
+        await follower.until(lambda: follower.revision == 1)
+        feed.saved(world.save(push(1)))
+        await follower.until(lambda: follower.saved_revision == 1)
+
+
+async def test_what_is_saved_of_another_history_is_not_saved_of_this_one(
+    redis: RedisServer,
+) -> None:
+    """S1: a server that slept through a loss hears what others save before it is healed itself."""
+    async with servers(redis, 1) as world:
+        follower, feed = await world.follow()
+        await feed.place(push(1))
+        redis.execute("SPUBLISH", f"collab:{{{DOCUMENT}}}", "s1 another")
+        feed.tell(b"heard after that")
+        await follower.until(lambda: bool(follower.messages))
+        assert follower.saved_revision == 0
