@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from collab.log.redis.link import Link
-    from collab.log.redis.stream import Standing, Stream
+    from collab.log.redis.stream import Offered, Standing, Stream
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +98,7 @@ class Healing:
             run = self._run()
             standing = await self._stream.read(holder.end)
             if standing.run != run:
-                await self._heal(holder, run, fresh=fresh)
+                await self._heal(holder, standing.end, run, fresh=fresh)
             elif standing.held:
                 return standing
             elif not await self._extend(holder, standing.end, run):
@@ -142,32 +142,40 @@ class Healing:
             raise Adrift
         await self._begin(holder, end, row, run)  # it is not the database's, which decides
 
-    async def _heal(self, holder: Holder, run: str, *, fresh: bool) -> None:
+    async def _heal(self, holder: Holder, end: End | None, run: str, *, fresh: bool) -> None:
         """The stream may not be whole. Returns when that has changed, one way or another."""
         former = (await self._runs.look(self._document_id)).run
-        # Redis answers after the row was read: so the row names no later run than this one.
-        end = (await self._stream.read(holder.end, 1)).end
-        self._still(run)
+        # It was saved and nobody had it open when it expired, or there never was one?
+        if fresh and end is None and former in {run, ""} and await self._seed(holder, run, former):
+            return
+        # Before the claim, so that who sees the claim and no stream does not take it for expired.
+        # And Redis answers after the row was read: so the row names no later run than this one.
+        log.info("waiting for what others have", document=self._document_id)
+        if (await self._offer(holder, run)).whole:
+            return
         row = await self._runs.claim(self._document_id, run, former)
         if row is None:
             return  # another server was faster, or knows a later run
         self._check(holder, row)
-        if fresh and end is None and former in {run, ""}:
-            # It was saved and nobody had it open when it expired, or there never was one.
-            await self._begin(holder, None, row, run)
-            return
-        log.info("waiting for what others have", document=self._document_id)
-        while True:
-            self._still(run)
-            answer = await self._stream.offer(
-                run, self._server, holder.end.revision, GRACE_MS, FRESH_MS
-            )
-            if answer is True:
+        while not (offered := await self._offer(holder, run)).turn:
+            if offered.whole:
                 return
-            if answer is False:
-                break
-            await asyncio.sleep(min(answer, OFFER_EVERY_MS) / 1000)
+            await asyncio.sleep(min(offered.wait_ms, OFFER_EVERY_MS) / 1000)
         await self._put_back(holder, row, run)
+
+    async def _seed(self, holder: Holder, run: str, former: str) -> bool:
+        """Begin a stream where the database ends. False if others say that they have one."""
+        row = await self._runs.claim(self._document_id, run, former)
+        if row is None:
+            return False
+        self._check(holder, row)
+        self._still(run)
+        return await self._stream.seed(run, _end(row))
+
+    async def _offer(self, holder: Holder, run: str) -> Offered:
+        self._still(run)
+        revision = holder.end.revision
+        return await self._stream.offer(run, self._server, revision, GRACE_MS, FRESH_MS)
 
     @staticmethod
     def _check(holder: Holder, row: Row) -> None:

@@ -103,9 +103,11 @@ function op.read(revision, mark, count)
   return {run(), saved, after or '', after_mark or '', held and 1 or 0, pushes}
 end
 
--- Begin a stream where the database ends. {'seeded'}, or {'exists'}.
+-- Begin a stream where the database ends, unless there is one, or servers offer what they have of
+-- one that is lost. {'seeded'}, or {'offered'}.
 function op.seed(of_run, revision, mark)
-  if redis.call('EXISTS', log) == 1 then return {'exists'} end
+  local offered = redis.call('HGET', offers, 'run') == of_run
+  if offered or redis.call('EXISTS', log) == 1 then return {'offered'} end
   redis.call('XADD', log, '1-' .. revision, 'm', mark)
   redis.call('HSET', state, 'run', of_run, 'saved', revision)
   expire()

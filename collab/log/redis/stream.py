@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -75,6 +75,16 @@ def decode(raw: bytes) -> Entry:
         raise Unreadable(f"the log has an entry that cannot be read: {error}") from error
 
 
+class Offered(NamedTuple):
+    """The stream is `whole`, or it is this server's `turn` to put back what is missing, or it is to
+    offer again in `wait_ms`.
+    """
+
+    whole: bool
+    turn: bool
+    wait_ms: int
+
+
 class Stream:
     """One document's. Every call raises `NotDone` and `FateUnknown` as `Link.call` does."""
 
@@ -103,20 +113,22 @@ class Stream:
             [Push(int(revision), mark.decode(), entry) for revision, mark, entry in pushes],
         )
 
+    async def seed(self, run: str, beginning: End) -> bool:
+        """Begin it. False: there is one, or servers offer what they have of one."""
+        answer = await self._link.call("seed", run, beginning.revision, beginning.mark)
+        return bool(answer[0] == b"seeded")
+
     async def offer(
         self, run: str, server: str, revision: int, grace_ms: int, fresh_ms: int
-    ) -> Any:
-        """True: it is whole. False: it is this server's turn to put back what is missing. Else how
-        many milliseconds to wait before it is to be offered again.
-        """
+    ) -> Offered:
         answer = await self._link.call("offer", run, server, revision, grace_ms, fresh_ms)
         match answer[0]:
             case b"whole":
-                return True
+                return Offered(whole=True, turn=False, wait_ms=0)
             case b"turn":
-                return False
+                return Offered(whole=False, turn=True, wait_ms=0)
             case _:
-                return int(answer[1])
+                return Offered(whole=False, turn=False, wait_ms=int(answer[1]))
 
     async def extend(self, run: str, end: End, pushes: Sequence[Push]) -> bool:
         """Put pushes back after its end, and call it whole. False: its end is elsewhere by now."""

@@ -85,7 +85,7 @@ async def test_a_document_is_followed_to_another_node(cluster: RedisCluster) -> 
             calls = (link.call("tell", str(number)) for number in range(10))
             await asyncio.gather(*calls)
             assert await heard.next(10) == [f"m{number}".encode() for number in range(10)]
-            assert await link.call("seed", link.run or "", 0, "mark") == [b"exists"]
+            assert await link.call("seed", link.run or "", 0, "mark") == [b"offered"]
         finally:
             cluster.move(name, first)
 

@@ -76,8 +76,15 @@ def test_a_stream_begins_where_the_database_ends(seeded: Document) -> None:
     assert seeded.ask("TTL", "log") > 0
 
 
+def test_no_stream_is_begun_while_servers_offer_what_they_have(document: Document) -> None:
+    """They have more than the database, or one that opens it would go on without them."""
+    document.do("offer", RUN, "a server", 12, 60_000, 1_000)
+    assert document.do("seed", RUN, 10, "m10") == [b"offered"]
+    assert document.do("seed", "another run", 10, "m10") == [b"seeded"]
+
+
 def test_a_stream_that_is_there_is_not_begun_anew(seeded: Document) -> None:
-    assert seeded.do("seed", "another run", 0, "m0") == [b"exists"]
+    assert seeded.do("seed", "another run", 0, "m0") == [b"offered"]
     assert seeded.end == (10, "m10")
 
 
