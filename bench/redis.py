@@ -121,6 +121,12 @@ class RedisServer:
         ) as client:
             return client.execute_command(*command)
 
+    @property
+    def cpu_s(self) -> float:
+        """Processor seconds of this life, of the user and of the system."""
+        used = self.execute("INFO", "cpu")
+        return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
+
     def _is_ready(self) -> bool:
         try:
             return bool(self.execute("PING"))

@@ -42,7 +42,10 @@ class Times:
 
 
 class Typist:
-    """One client. `times` is where it measures now; `typed` counts its letters."""
+    """One client. `times` is where it measures now; `typed` counts its letters.
+
+    `near` are those, by their public names, whose letters it does not time.
+    """
 
     def __init__(
         self,
@@ -58,9 +61,10 @@ class Typist:
         self.typed = 0
         self.letter = letter
         self.revision = welcome.revision
+        self.name = welcome.client
+        self.near: frozenset[str] = frozenset()
         self._extra_units = len(welcome.text) - welcome.revision
         self._socket = socket
-        self._name = welcome.client
         self._keys = keys
         self._pressed: list[float] = []  # keys that are in no push yet
         self._seq = 0
@@ -122,7 +126,7 @@ class Typist:
             return
         self._seq += 1
         keys, self._pressed = self._pressed, []
-        self._keys[self._name, self._seq] = keys
+        self._keys[self.name, self._seq] = keys
         length = self._extra_units + self.revision
         updates = [self._letter_in(length + before) for before in range(len(keys))]
         self._sent_at = perf_counter()
@@ -146,12 +150,12 @@ class Typist:
             keys = self._keys[source]
             assert len(list(updates)) == len(keys), "a push is split over messages (U1)"
             revision += len(keys)
-            if source == (self._name, self._seq):
+            if source == (self.name, self._seq):
                 assert self._sent_at is not None, "a push came back twice (P4)"
                 self.times.ordered.append(now - self._sent_at)
                 self._unsaved.append((revision, self._sent_at))
                 self._sent_at = None
-            else:
+            elif source[0] not in self.near:
                 self.times.heard += [now - key for key in keys]
 
     def _hear_saved(self, saved: int, now: float) -> None:

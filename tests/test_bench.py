@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench import figures, listing, opening, saved, slow_reader, soak
+from bench import figures, listing, opening, saved, servers, slow_reader, soak
 from bench.ledger import Ledger, Verdict, together, token
 from bench.listing import Made, Owner, read_through
 from bench.long_history import edits
@@ -58,6 +58,7 @@ def run(bench: ModuleType, arguments: str, capsys: pytest.CaptureFixture[str]) -
         (slow_reader, "--seconds 0.4 --typists 3"),
         (opening, "--updates 90 --opens 1"),
         (listing, "--few 3 --many 120 --calls 1"),
+        (servers, "--seconds 0.2 --rounds 2 --documents 1 --typists 3"),
         (saved, "--seconds 0.4 --documents 2 --typists 2"),
         (saved, "--seconds 0.4 --documents 2 --typists 2 --database postgresql"),
     ],
