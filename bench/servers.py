@@ -1,6 +1,6 @@
 """How much longer it takes from a keystroke to another editor if that one is at another server.
 
-    python -m bench.servers [--seconds 30] [--rounds 10] [--typists 20] [--documents 4]
+    python -m bench.servers [--seconds 30] [--rounds 30] [--typists 20] [--documents 4]
                             [--per-second 5] [--database postgresql] [--appendfsync everysec]
 
 The same people type at one server without Redis, on SQLite; at one with Redis; and at two with
@@ -246,7 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--seconds", type=float, default=30.0, help="of each of the two loads at each place"
     )
-    parser.add_argument("--rounds", type=int, default=10, help="into which these are cut")
+    parser.add_argument("--rounds", type=int, default=30, help="into which these are cut")
     parser.add_argument("--typists", type=int, default=20, help="up to 26 a document")
     parser.add_argument("--documents", type=int, default=4)
     parser.add_argument("--per-second", type=float, default=5.0, help="letters of each typist")

@@ -61,6 +61,7 @@ def run(bench: ModuleType, arguments: str, capsys: pytest.CaptureFixture[str]) -
         (servers, "--seconds 0.2 --rounds 2 --documents 1 --typists 3"),
         (saved, "--seconds 0.4 --documents 2 --typists 2"),
         (saved, "--seconds 0.4 --documents 2 --typists 2 --database postgresql"),
+        (saved, "--seconds 0.2 --documents 1 --typists 2 --servers 2"),
     ],
 )
 def test_a_bench_runs_and_finds_every_promise_kept(
