@@ -41,7 +41,7 @@ class Ledger:
     """Typed by who left without waiting: they may be there or not, but not twice."""
 
     def judge(self, text: str) -> Verdict:
-        tokens = Counter(text[at : at + WIDTH] for at in range(0, len(text), WIDTH))
+        tokens = Counter(text.splitlines(keepends=True))
         return Verdict(
             acknowledged=len(self.acknowledged),
             unanswered=len(self.unanswered),

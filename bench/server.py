@@ -57,7 +57,7 @@ class ServerProcess:
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 # Nothing tells us but the server itself.
-                while self._process.returncode is None and not await self._is_ready():  # noqa: ASYNC110
+                while self._process.returncode is None and not await self.is_ready():  # noqa: ASYNC110
                     await asyncio.sleep(POLL_S)
         except BaseException:
             await self.kill()
@@ -72,6 +72,27 @@ class ServerProcess:
     async def kill(self) -> None:
         """End it as a power cut would (SIGKILL). May be called when it has ended."""
         await self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Let it stand still where it is (SIGSTOP)."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    async def is_ready(self) -> bool:
+        """Whether it says that it can serve. It may take its time for the answer."""
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        try:
+            writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return b" 200 " in await reader.readline()
+        except OSError:
+            return False
+        finally:
+            writer.close()
 
     @property
     def pid(self) -> int:
@@ -117,19 +138,6 @@ class ServerProcess:
         except TimeoutError:
             process.kill()
             raise
-
-    async def _is_ready(self) -> bool:
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            return False
-        try:
-            writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return b" 200 " in await reader.readline()
-        except OSError:
-            return False
-        finally:
-            writer.close()
 
     def _cpu_s(self) -> float:
         if self._process is None or self._process.returncode is not None:

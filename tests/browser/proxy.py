@@ -1,4 +1,4 @@
-"""The way between browsers and the server, which a test may cut, close or stall."""
+"""The way between two programs, a browser and the server say, which a test may cut or stall."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from bench.server import ServerProcess
 
@@ -16,16 +16,24 @@ CHUNK_BYTES = 65_536
 
 
 class Way:
-    """A TCP proxy in front of a server. `url` is where browsers go instead of to the server."""
+    """A TCP proxy on the loopback address. For each connection it asks where that is to go.
 
-    def __init__(self, to_port: int) -> None:
-        self.url = ""
+    Whoever opens a connection says the first word. `url` is where browsers go instead of to the
+    server.
+    """
+
+    def __init__(self, to_port: Callable[[], int]) -> None:
+        self.port = 0
         self._to_port = to_port
         self._open = self._open_to_sessions = True
         self._up, self._down = asyncio.Event(), asyncio.Event()
         self._up.set()
         self._down.set()
         self._connections: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def cut(self) -> None:
         """Lose every connection without a word."""
@@ -59,7 +67,7 @@ class Way:
         self._down.set()
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One browser's connection, for as long as it lasts."""
+        """One connection, for as long as it lasts."""
         connection = asyncio.current_task()
         assert connection is not None
         self._connections.add(connection)
@@ -76,7 +84,7 @@ class Way:
         first = await reader.read(CHUNK_BYTES)
         if b"/live?" in first.partition(b"\r\n")[0] and not self._open_to_sessions:
             return
-        there, back = await asyncio.open_connection("127.0.0.1", self._to_port)
+        there, back = await asyncio.open_connection("127.0.0.1", self._to_port())
         try:
             await self._up.wait()
             back.write(first)
@@ -104,9 +112,15 @@ async def _pass_on(
 
 @asynccontextmanager
 async def way_to(server: ServerProcess) -> AsyncIterator[Way]:
-    way = Way(server.port)
+    async with passing(Way(lambda: server.port)) as way:
+        yield way
+
+
+@asynccontextmanager
+async def passing(way: Way) -> AsyncIterator[Way]:
+    """Listen, and in the end cut what is open."""
     listening = await asyncio.start_server(way.accept, "127.0.0.1", 0)
-    way.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    way.port = listening.sockets[0].getsockname()[1]
     try:
         yield way
     finally:
