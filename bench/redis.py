@@ -66,6 +66,11 @@ class RedisServer:
             return f"rediss://{place}?ssl_ca_certs={self._certificate}"
         return f"redis://{place}"
 
+    @property
+    def append_only(self) -> Path:
+        """The folder of its append-only file."""
+        return self._folder / "appendonlydir"
+
     def start(self) -> None:
         """Start it, if it does not run, and wait until it has loaded what it had written."""
         if self._process is not None:
