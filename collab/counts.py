@@ -46,5 +46,10 @@ class Counts:
         default_factory=lambda: Histogram(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
     )
     failed_commits: int = 0
+    repairs: Counter[str] = field(
+        default_factory=lambda: Counter(settled=0, put_back=0, adrift=0, ordered_again=0)
+    )
+    """Of the order of many servers: pushes whose fate was settled, pushes that Redis had lost and
+    that were put back, rooms that were adrift, and pushes of theirs that were ordered again."""
     upkeep: Counter[str] = field(default_factory=lambda: Counter(snapshot=0, merge=0, failure=0))
     """Work that was done, by its kind."""

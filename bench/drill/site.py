@@ -119,7 +119,7 @@ async def site(folder: Path, plan: Plan) -> AsyncIterator[Site]:
         if plan.servers > 1:
             shared_postgres = stack.enter_context(postgres.private_server())
             database_url = shared_postgres.url()
-            shared_redis = stack.enter_context(redis.private_server(**dict(plan.redis)))
+            shared_redis = stack.enter_context(redis.private_server(tls=False, **dict(plan.redis)))
         for number in range(1, plan.servers + 1):
             settings = {
                 **SETTINGS,

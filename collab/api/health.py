@@ -31,9 +31,11 @@ async def alive() -> Health:
 
 @router.get("/readyz", responses=documented(NotReady))
 async def ready(services: Services) -> Health:
-    """The database answers, and its tables are there."""
+    """The database answers, and its tables are there; with Redis, pushes can be ordered."""
     try:
         await services.database.look_up(lambda connection: connection.execute(_TABLES).one())
     except SQLAlchemyError as error:
         raise NotReady("the database does not answer") from error
+    if not services.order.ready:
+        raise NotReady("Redis does not answer")
     return Health()

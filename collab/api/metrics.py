@@ -49,6 +49,7 @@ class _Metrics(Collector):
     def __init__(self, running: services.Services) -> None:
         self._counts = running.counts
         self._registry = running.registry
+        self._order = running.order
 
     def collect(self) -> Iterable[Metric]:
         yield InfoMetricFamily("collab", "This server.", {"version": version("collab")})
@@ -63,6 +64,7 @@ class _Metrics(Collector):
             ("rooms", registry.rooms, "Documents that are open"),
             ("memory_bytes", budget.memory, "What the open documents take, estimated"),
             ("unsaved_bytes", budget.unsaved, "The weight of what is ordered and not saved yet"),
+            ("order_ready", int(self._order.ready), "1 while pushes can be ordered"),
             ("unsaved_revisions", budget.unsaved_revisions, "What is ordered and not saved yet"),
         ):
             yield GaugeMetricFamily(f"collab_{name}", f"{meaning}.", value)
@@ -81,6 +83,7 @@ class _Metrics(Collector):
         yield _histogram("commit_duration_seconds", counts.commit_seconds, "How long commits took")
         yield _histogram("commit_pushes", counts.commit_pushes, "How many pushes a commit saved")
         yield _counter("failed_commits", counts.failed_commits, "Commits that failed, every try")
+        yield _by("repair", "repairs", counts.repairs, "What was done to keep one order")
         yield _by("work", "upkeep", counts.upkeep, "What the upkeep of documents did")
 
 

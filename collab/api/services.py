@@ -54,6 +54,7 @@ class Services:
 
     settings: Settings
     database: Database
+    order: Log
     tokens: Tokens
     registry: Registry
     welcomes: Welcomes
@@ -115,7 +116,11 @@ async def finish(writer: Writer, writing: asyncio.Task[None], patience_s: float)
 
 @asynccontextmanager
 async def ordering(
-    settings: Settings, database: Database, server: str, tasks: asyncio.TaskGroup
+    settings: Settings,
+    database: Database,
+    server: str,
+    tasks: asyncio.TaskGroup,
+    counts: Counts,
 ) -> AsyncIterator[Log]:
     """What gives pushes their order: this server alone, or Redis for all servers."""
     if settings.redis_url is None:
@@ -124,7 +129,7 @@ async def ordering(
     links = RedisLinks(settings.redis_url.get_secret_value(), settings.redis_timeout_s, tasks)
     try:
         await links.start()
-        log = RedisLog(links, Runs(database), server)
+        log = RedisLog(links, Runs(database), server, counts)
         try:
             yield log
         finally:
@@ -165,7 +170,7 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
         upkeep = Upkeep(database, counts)
         writer = Writer(database, upkeep, settings.commit_patience_s, counts)
         tasks = await stack.enter_async_context(task_group())
-        order = await stack.enter_async_context(ordering(settings, database, server, tasks))
+        order = await stack.enter_async_context(ordering(settings, database, server, tasks, counts))
         registry = Registry(settings, database, order, writer, counts, server)
         upkeeping = tasks.create_task(upkeep.run(), name="upkeep")
         stack.callback(upkeeping.cancel)
@@ -181,7 +186,9 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
             settings.max_welcomes, wait_s=settings.open_timeout_s, hold_s=WELCOME_HOLD_S
         )
         paces = Paces(settings)
-        services = Services(settings, database, tokens, registry, welcomes, paces, counts, clock)
+        services = Services(
+            settings, database, order, tokens, registry, welcomes, paces, counts, clock
+        )
         stack.callback(services.comparing.shutdown, wait=False, cancel_futures=True)
         housekeeping = tasks.create_task(keep_house(services), name="housekeeping")
         stack.callback(housekeeping.cancel)

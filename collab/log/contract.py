@@ -121,5 +121,9 @@ class Log(Protocol):
         A log whose end is ahead of the database, or whose start is, may call it again.
         """
 
+    @property
+    def ready(self) -> bool:
+        """Whether pushes can be ordered at present, as far as is known."""
+
     async def remove(self, document_id: str) -> None:
         """The document is deleted: every server that follows it hears so."""

@@ -29,6 +29,11 @@ class LocalLog:
         subscriber = await read()
         return subscriber, LocalFeed(subscriber)
 
+    @property
+    def ready(self) -> bool:
+        """Nothing else is needed."""
+        return True
+
     async def remove(self, document_id: str) -> None:
         """Whoever deletes it tells the rooms, and there are no others."""
 

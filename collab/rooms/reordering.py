@@ -54,6 +54,7 @@ async def reorder(database: Database, room: OpenRoom, feed: Feed, lost: Lost) ->
             try:
                 if entry is not None:
                     await feed.place(entry)
+                    room.counts.repairs["ordered_again"] += 1
                 else:
                     await asyncio.sleep(PAUSE_S)  # it is on its way
             except Unavailable as error:

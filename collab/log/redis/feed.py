@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from typing import Any
 
+    from collab.counts import Counts
     from collab.log.contract import Subscriber
     from collab.log.redis.healing import Runs
     from collab.log.redis.link import Links
@@ -60,13 +61,20 @@ class RedisFeed:
     """The `Feed`, the link's `Listener`, and the `Holder` when it comes to healing."""
 
     def __init__(
-        self, document_id: str, server: str, links: Links, runs: Runs, tasks: Tasks
+        self,
+        document_id: str,
+        server: str,
+        links: Links,
+        runs: Runs,
+        tasks: Tasks,
+        counts: Counts,
     ) -> None:
         self._document_id = document_id
         self._tasks = tasks
+        self._counts = counts
         self._link = links.link(document_id, self)
         self._stream = Stream(self._link)
-        self._healing = Healing(document_id, server, self._link, self._stream, runs)
+        self._healing = Healing(document_id, server, self._link, self._stream, runs, counts)
         self._lease = Lease(server, self._link, self._stream, tasks, self._leads)
         self._subscriber: Subscriber | None = None
         self._end = End(0, "")
@@ -457,6 +465,7 @@ class RedisFeed:
 
     def _end_with_adrift(self) -> None:
         log.warning("the log went on without this server", document=self._document_id)
+        self._counts.repairs["adrift"] += 1
         if self._subscriber is not None:
             self._subscriber.adrift()
 
@@ -487,6 +496,7 @@ class RedisFeed:
         for client, seq in tuple(self._unknown):
             if (client, seq) in self._unknown:
                 await self._place(_settling(client, seq))
+                self._counts.repairs["settled"] += 1
 
     # -- Help ----------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from collab.log.redis.stream import End, Push
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from collab.counts import Counts
     from collab.log.redis.link import Link
     from collab.log.redis.stream import Offered, Standing, Stream
 
@@ -80,13 +81,20 @@ class Healing:
     """One document's, on one server."""
 
     def __init__(
-        self, document_id: str, server: str, link: Link, stream: Stream, runs: Runs
+        self,
+        document_id: str,
+        server: str,
+        link: Link,
+        stream: Stream,
+        runs: Runs,
+        counts: Counts,
     ) -> None:
         self._document_id = document_id
         self._server = server
         self._link = link
         self._stream = stream
         self._runs = runs
+        self._counts = counts
 
     async def agree(self, holder: Holder, *, fresh: bool) -> Standing:
         """Return how the stream stands when it is whole and has what the holder has.
@@ -201,8 +209,8 @@ class Healing:
         lost = holder.kept(end.revision)
         if lost is None:
             return False
-        log.warning("putting back what Redis lost", document=self._document_id, pushes=len(lost))
         self._still(run)
+        self._put_back_is_due(len(lost))
         await self._stream.extend(run, end, lost)
         return True
 
@@ -211,12 +219,13 @@ class Healing:
         unsaved = holder.kept(row.revision)
         if unsaved is None:
             raise Adrift
-        if end is not None or unsaved:
-            log.warning(
-                "putting back what Redis lost", document=self._document_id, pushes=len(unsaved)
-            )
         self._still(run)
+        self._put_back_is_due(len(unsaved))
         await self._stream.replace(run, end, _end(row), unsaved)
+
+    def _put_back_is_due(self, pushes: int) -> None:
+        log.warning("putting back what Redis lost", document=self._document_id, pushes=pushes)
+        self._counts.repairs["put_back"] += pushes
 
 
 def _end(row: Row) -> End:

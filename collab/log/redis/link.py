@@ -76,6 +76,10 @@ class Links(Protocol):
     def link(self, document_id: str, listener: Listener) -> Link:
         """Follow a document. The listener hears `connected` and `subscribed` later, never yet."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether calls pass, to every Redis that has documents."""
+
     def documents(self) -> AsyncIterator[str]:
         """The documents that have a log now; perhaps some twice. Raises `NotDone`."""
 

@@ -40,6 +40,10 @@ class RedisLinks:
         link.route()
         return link
 
+    @property
+    def ready(self) -> bool:
+        return self._topology.complete
+
     async def documents(self) -> AsyncIterator[str]:
         for node in self._topology.nodes:
             async for key in node.keys("collab:{*}:log"):

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from collab.counts import Counts
 from collab.errors import NotReady, Unavailable
 from collab.log.redis.feed import RedisFeed
 from collab.log.redis.link import FateUnknown, NotDone
@@ -29,15 +30,18 @@ CONNECT_PATIENCE_S = 5.0
 class RedisLog:
     """`server` names this process among all that use the same Redis."""
 
-    def __init__(self, links: Links, runs: Runs, server: str) -> None:
+    def __init__(self, links: Links, runs: Runs, server: str, counts: Counts | None = None) -> None:
         self._links = links
+        self._counts = Counts() if counts is None else counts
         self._runs = runs
         self._server = server
         self._tasks = Tasks()
 
     async def open(self, document_id: str, read: Callable[[], Awaitable[S]]) -> tuple[S, RedisFeed]:
         """Raises `NotFound`, `NotReady`. What is heard of the stream is told before it returns."""
-        feed = RedisFeed(document_id, self._server, self._links, self._runs, self._tasks)
+        feed = RedisFeed(
+            document_id, self._server, self._links, self._runs, self._tasks, self._counts
+        )
         try:
             # Subscribed before anything is read: what is ordered after the reading is heard.
             async with asyncio.timeout(CONNECT_PATIENCE_S):
@@ -53,6 +57,10 @@ class RedisLog:
             feed.close()
             raise
         return subscriber, feed
+
+    @property
+    def ready(self) -> bool:
+        return self._links.ready
 
     async def remove(self, document_id: str) -> None:
         with self._stream(document_id) as stream, suppress(NotDone, FateUnknown):

@@ -84,6 +84,11 @@ class Topology:
     def nodes(self) -> list[Node]:
         return [*self._nodes.values()]
 
+    @property
+    def complete(self) -> bool:
+        """Whether every document has a node, and calls pass to all of them."""
+        return None not in self._owners and all(node.run is not None for node in self.nodes)
+
     def owner(self, slot: int) -> Node | None:
         return self._owners[slot]
 
