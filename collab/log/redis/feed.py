@@ -234,6 +234,9 @@ class RedisFeed:
 
     def saved(self, revision: int) -> None:
         self._drop_saved(revision)
+        self._tell_what_is_saved()
+
+    def _tell_what_is_saved(self) -> None:
         if not self._telling_saved and self._closed is None:
             self._telling_saved = True
             self._tasks.start(self._tell_saved())
@@ -247,7 +250,7 @@ class RedisFeed:
                 if (mark := self.mark_at(told)) is not None:
                     await self._stream.saved(End(told, mark))
         except (NotDone, FateUnknown):
-            pass  # the next commit, or who opens it next, knows it as well
+            pass  # who looks next sees that Redis does not know it
         finally:
             self._telling_saved = False
 
@@ -341,6 +344,8 @@ class RedisFeed:
         self._heard_all()
         if standing.saved > self._saved:
             self._saved_elsewhere(standing.saved)
+        elif standing.saved < self._saved:
+            self._tell_what_is_saved()  # who saved it could not
 
     def _hear_one(self, push: Push) -> bool:
         """The next push. False if it is not the next of what was heard so far."""

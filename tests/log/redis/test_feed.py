@@ -106,3 +106,29 @@ async def test_what_is_saved_of_another_history_is_not_saved_of_this_one(
         feed.tell(b"heard after that")
         await follower.until(lambda: bool(follower.messages))
         assert follower.saved_revision == 0
+
+
+async def test_who_opens_a_document_tells_redis_what_is_saved(redis: RedisServer) -> None:
+    """Who saved it was closed by then: all would look for a server to save it, again and again."""
+    async with servers(redis, 2) as world:
+        _, feed = await world.follow(0)
+        follower, _ = await world.follow(1)
+        await feed.place(push(1))
+        await follower.until(lambda: follower.revision == 1)
+        feed.close()
+        world.save(push(1))
+        await world.follow(0)
+        await follower.until(lambda: follower.saved_revision == 1)
+
+
+async def test_what_redis_was_not_told_is_told_at_the_next_beat(redis: RedisServer) -> None:
+    """S1: or the editors of other servers would wait for the next push."""
+    async with servers(redis, 2) as world:
+        _, feed = await world.follow(0)
+        follower, _ = await world.follow(1)
+        await feed.place(push(1))
+        await follower.until(lambda: follower.revision == 1)
+        redis.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        feed.saved(world.save(push(1)))
+        feed.beat()
+        await follower.until(lambda: follower.saved_revision == 1)
