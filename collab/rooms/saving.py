@@ -108,7 +108,7 @@ class Saving:
         elif isinstance(error, NotFound):
             self._room.deleted()
         elif isinstance(error, Conflict) and self._is_ours(error, feed):
-            self.saved_elsewhere(error.row.revision)
+            self.saved(error.row.revision)  # who saved it may not have told anybody
             self.go_on()
         else:
             if isinstance(error, Conflict):
