@@ -303,6 +303,8 @@ class OpenRoom:
         """
         if self._ended is None:
             self._on_adrift(self)
+            self._saving.give_up()
+            self._account.not_saved()
             self._break()
 
     def deleted(self) -> None:

@@ -83,6 +83,11 @@ class Saving:
         if feed is not None and feed.run is not None:
             self._give(feed.run)
 
+    def give_up(self) -> None:
+        """What is left is not in the order: it is not to be saved before it is ordered again."""
+        self._unsaved.clear()
+        self._given = 0
+
     def saved_elsewhere(self, revision: int) -> None:
         self._drop(revision)
         self._room.saved(revision)

@@ -342,6 +342,25 @@ async def test_a_session_that_cannot_even_end_does_not_keep_the_others(
     room.say_goodbye()
 
 
+class LostFeed(LocalFeed):
+    """Of a log that many servers share, whose order another one saves."""
+
+    leading = False
+    run = "a run"  # type: ignore[assignment]
+
+
+async def test_a_room_that_is_adrift_saves_nothing_more(
+    room: OpenRoom, writer: Writer, budget: Budget
+) -> None:
+    """What it has heard is not the order: the database is not to have it before that has it."""
+    room.open(LostFeed(room))
+    push(room, Session("ada"), 1)
+    assert budget.unsaved_revisions == 1
+    room.adrift()
+    assert writer.put_pushes == []
+    assert budget.unsaved_revisions == 0
+
+
 async def test_a_push_that_cannot_be_judged_is_refused_at_once(
     room: OpenRoom, broken: list[OpenRoom], monkeypatch: pytest.MonkeyPatch
 ) -> None:
