@@ -132,3 +132,27 @@ async def test_what_redis_was_not_told_is_told_at_the_next_beat(redis: RedisServ
         feed.saved(world.save(push(1)))
         feed.beat()
         await follower.until(lambda: follower.saved_revision == 1)
+
+
+async def test_who_opens_a_document_waits_for_what_others_have(redis: RedisServer) -> None:
+    """Redis lost it: what was ordered before is put back before anything else is ordered."""
+    async with servers(redis, 2) as world:
+        follower, feed = await world.follow(0)
+        await feed.place(push(1))
+        redis.execute("FLUSHALL")
+        feed.beat()
+        await offered(redis)
+        newcomer, also = await world.follow(1)
+        await also.place(push(1, client="bob"))
+        await feed.catch_up()
+        clients = ["ada", "bob"]
+        assert [entry.client for entry in newcomer.entries] == clients
+        assert [entry.client for entry in follower.entries] == clients
+        assert not follower.is_adrift
+
+
+async def offered(redis: RedisServer) -> None:
+    """Return when a server offers what it has."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not redis.execute("EXISTS", f"collab:{{{DOCUMENT}}}:offers"):
+            await asyncio.sleep(0)
