@@ -2,17 +2,32 @@ import { WebSocket } from "ws";
 import { type Environment, platform } from "../src/connection/index.ts";
 import type { Backend } from "./backend.ts";
 
-/** How long a server that is down is waited for, and how often it is asked. */
+/** How long servers that are down are waited for, and how often they are asked. */
 const PATIENCE_MS = 60_000;
 const ASK_AGAIN_MS = 200;
 
-/** The real server, which may be killed and started again at any time. */
-export class Server implements Backend {
+/**
+ * The real servers, each of which may be killed and started again at any time.
+ *
+ * As behind a load balancer: each connection and each request goes to the next of them.
+ */
+export class Servers implements Backend {
   readonly origin: string;
-  readonly environment: Environment = node;
+  readonly environment: Environment;
+  readonly #origins: readonly string[];
+  #count = 0;
 
-  constructor(origin: string) {
+  /** All over one Redis and one database. */
+  constructor(origins: readonly string[]) {
+    const [origin] = origins;
+    if (!origin) throw new RangeError("no server");
     this.origin = origin;
+    this.#origins = origins;
+    this.environment = {
+      ...node,
+      connect: (url, events) => node.connect(this.#balanced(url), events),
+      fetch: (url, init) => node.fetch(this.#balanced(url), init),
+    };
   }
 
   async guest(name: string): Promise<string> {
@@ -44,9 +59,8 @@ export class Server implements Backend {
   async #ask(path: string, init: RequestInit): Promise<Response> {
     const end = performance.now() + PATIENCE_MS;
     for (;;) {
-      const response = await fetch(this.origin + path, init).catch((error: unknown) =>
-        String(error),
-      );
+      const url = this.#balanced(this.origin + path);
+      const response = await fetch(url, init).catch((error: unknown) => String(error));
       if (typeof response !== "string" && response.ok) return response;
       const passing =
         typeof response === "string" || response.status === 429 || response.status >= 500;
@@ -56,6 +70,12 @@ export class Server implements Backend {
       }
       await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
     }
+  }
+
+  #balanced(url: string): string {
+    const { protocol, pathname, search } = new URL(url);
+    const { host } = new URL(this.#origins[this.#count++ % this.#origins.length] ?? this.origin);
+    return `${protocol}//${host}${pathname}${search}`;
   }
 }
 

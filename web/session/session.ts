@@ -1,13 +1,13 @@
 import { parseArgs } from "node:util";
 import { type Outcome, runSession } from "./run.ts";
-import { Server } from "./server.ts";
+import { Servers } from "./server.ts";
 import { MOST_TYPISTS, TOKENS_EACH } from "./typist.ts";
 
-const USAGE = `Whole sessions of real editors on a real server.
+const USAGE = `Whole sessions of real editors on a real server, or on several.
 
   node dist-session/session.js [options]
 
-  --server URL     where the server is (http://127.0.0.1:8000)
+  --server URL     where the server is (http://127.0.0.1:8000); may be given for each of several
   --seeds LIST     seeds and ranges of them: 1-1000 or 7,42,100-110 (1-16)
   --editors N      editors a session, 16 at most (6)
   --edits N        edits an editor, 1000 at most (40)
@@ -17,12 +17,12 @@ const USAGE = `Whole sessions of real editors on a real server.
   --quiet          only failures and the sum
 
 A line per seed; the exit status is 1 if any failed. A seed draws the same edits, cuts and delays
-each time; what the network and the server take is not in its hands.
+each time; what the network and the servers take is not in its hands.
 `;
 
 const { values } = parseArgs({
   options: {
-    server: { type: "string", default: "http://127.0.0.1:8000" },
+    server: { type: "string", multiple: true, default: ["http://127.0.0.1:8000"] },
     seeds: { type: "string", default: "1-16" },
     editors: { type: "string", default: "6" },
     edits: { type: "string", default: "40" },
@@ -41,7 +41,7 @@ if (values.help) {
 }
 
 async function main(): Promise<number> {
-  const server = new Server(values.server.replace(/\/$/, ""));
+  const servers = new Servers(values.server);
   const options = {
     editors: Math.min(whole("editors"), MOST_TYPISTS),
     edits: Math.min(whole("edits"), TOKENS_EACH),
@@ -53,7 +53,7 @@ async function main(): Promise<number> {
   let failed = 0;
   const work = async () => {
     for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
-      const outcome = await attempt(seed, () => runSession(server, seed, options));
+      const outcome = await attempt(seed, () => runSession(servers, seed, options));
       const ok = outcome.failures.length === 0;
       if (!ok) failed++;
       if (!ok || !values.quiet) process.stdout.write(describe(outcome));
