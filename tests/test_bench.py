@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench import figures, listing, opening, saved, servers, slow_reader, soak
+from bench import figures, listing, opening, ordering, saved, servers, slow_reader, soak
 from bench.ledger import Ledger, Verdict, together, token
 from bench.listing import Made, Owner, read_through
 from bench.long_history import edits
 from bench.typist import letters_wrong
 from collab.access.tokens import User
+from collab.log.entry import Entry
 from collab.text import Text
 from tests.serving import SECRET, serving
 
@@ -76,6 +77,20 @@ def test_a_bench_runs_and_finds_every_promise_kept(
     assert status == 0, printed
     assert "WRONG" not in printed
     assert printed.count("\n") >= 5
+
+
+def test_every_push_is_ordered_once_through_both_logs(capsys: pytest.CaptureFixture[str]) -> None:
+    status, printed = run(ordering, "--pushes 60 --documents 3 --window 4", capsys)
+    assert status == 0, printed
+    assert "WRONG" not in printed
+    assert "through Redis" in printed
+
+
+def test_a_push_out_of_turn_is_noticed() -> None:
+    follower = ordering.Follower()
+    follower.ordered(Entry("follower", 2, 0, ordering.LETTER, "bench", 0), "")
+    assert follower.done.is_set()
+    assert "out of turn" in follower.wrong
 
 
 def test_a_soak_runs_on_a_process_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
