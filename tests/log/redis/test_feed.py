@@ -154,5 +154,5 @@ async def test_who_opens_a_document_waits_for_what_others_have(redis: RedisServe
 async def offered(redis: RedisServer) -> None:
     """Return when a server offers what it has."""
     async with asyncio.timeout(PATIENCE_S):
-        while not redis.execute("EXISTS", f"collab:{{{DOCUMENT}}}:offers"):
+        while not redis.execute("EXISTS", f"collab:{{{DOCUMENT}}}:offers"):  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0)
