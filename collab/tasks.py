@@ -34,7 +34,10 @@ class Tasks:
         """Wait so long for those that run, then cancel what is left."""
         if self._running:
             await asyncio.wait(tuple(self._running), timeout=patience_s)
-        for task in tuple(self._running):
-            task.cancel()
+        self.cancel()
         if self._running:
             await asyncio.wait(tuple(self._running))
+
+    def cancel(self) -> None:
+        for task in tuple(self._running):
+            task.cancel()

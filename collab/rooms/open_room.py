@@ -18,6 +18,7 @@ from collab.rooms.presenter import Presenter
 from collab.rooms.saving import Saving
 from collab.rooms.shown import Shown
 from collab.rooms.trail import Trail
+from collab.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,6 +81,7 @@ class OpenRoom:
         self.on_ordered: Callable[[Ordered], None] | None = None
         self._feed: Feed | None = None
         self._room = room
+        self._tasks = Tasks()
         self._saving = Saving(document_id, saver, self)
         self._account = Account(budget, room)
         self._max_units = max_units
@@ -170,6 +172,22 @@ class OpenRoom:
 
     def push(self, entry: Entry, author: Author) -> None:
         """Order a push; its author hears what became of it. Raises what refuses it at once."""
+        self.check_open()
+        if entry.base is not None and entry.base > self.revision and self.feed.run is not None:
+            self._authors.add(entry, author)
+            self._tasks.start(self._push_when_heard(entry, author))
+        else:
+            self._push(entry, author)
+
+    async def _push_when_heard(self, entry: Entry, author: Author) -> None:
+        """Another server may have shown the client a revision that was not heard here yet (H8)."""
+        try:
+            await self.feed.catch_up()
+            self._push(entry, author)
+        except Refusal as refusal:
+            self.refused(entry, refusal)
+
+    def _push(self, entry: Entry, author: Author) -> None:
         self.check_open()
         with self._judging:
             text = self._room.judge(entry)
@@ -335,6 +353,7 @@ class OpenRoom:
                 self._neighbours.close()
                 self._feed.close(self._ended)
         self.attendance.close(self._ended)
+        self._tasks.cancel()
         unavailable = Unavailable(self._ended.message)
         self._authors.give_up(unavailable)
         self._shown.close(unavailable)

@@ -92,3 +92,18 @@ async def test_u2_what_is_ordered_while_a_server_hears_nothing_reaches_its_edito
         await bob.heard(length + 1)
         await ada.heard(length + 1)
     assert ada.mark == bob.mark
+
+
+async def test_h8_a_push_on_what_another_server_showed_waits_until_it_is_heard(
+    site: Site, redis: RedisServer
+) -> None:
+    document_id = await site.one.document()
+    ada, bob = await site.one.join(document_id), await site.other.join(document_id, "Bob")
+    for length in range(0, 10, 2):
+        redis.execute("CLIENT", "KILL", "TYPE", "pubsub")
+        await ada.push([length, [0, "x"]] if length else [[0, "x"]])
+        await ada.heard(length + 1)
+        await bob.push([length + 1, [0, "y"]], revision=length + 1)
+        await asyncio.gather(ada.heard(length + 2), bob.heard(length + 2))
+    assert ada.mark == bob.mark
+    assert await site.other.text(document_id) == "xy" * 5
