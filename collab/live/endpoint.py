@@ -155,8 +155,8 @@ async def _settle(
         async with asyncio.timeout(services.settings.open_timeout_s):
             if asked.inflight is not None:
                 took_effect = await room.fate(client, asked.inflight)
-            elif asked.resume is not None and asked.resume.revision > room.visible_revision:
-                await room.feed.catch_up()
+            elif asked.resume is not None and _resumed(room, asked.resume) is None:
+                await room.feed.catch_up()  # what it lacks here, another server may know
             saved_revision = room.saved_revision
             saved_seq = await history.last_seq(services.database, room.document_id, client)
     except (Unavailable, TimeoutError, OSError) as error:

@@ -12,6 +12,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.exceptions import ConnectionClosed
 
 from collab.access.tokens import Tokens, User
+from collab.errors import Unavailable
 from tests.peer import Peer
 from tests.serving import SECRET, Serving, serving
 
@@ -195,6 +196,23 @@ async def test_h6_a_resume_on_another_history_is_reset(server: Serving, revision
     assert peer.welcome["reset"] is True
     assert peer.welcome["text"] == "ab"
     assert peer.welcome["revision"] == 1
+    await peer.leave()
+
+
+@pytest.mark.parametrize("revision", [1, 2])
+async def test_h8_no_resume_is_reset_before_the_logs_end_is_known(
+    server: Serving, monkeypatch: pytest.MonkeyPatch, revision: int
+) -> None:
+    """A server that slept through a loss of Redis may be the one that has another history."""
+
+    async def catch_up() -> None:
+        raise Unavailable("the end of the log is not known now")
+
+    document_id = await server.document("ab")
+    peer = await server.join(document_id)
+    monkeypatch.setattr(server.room(document_id).feed, "catch_up", catch_up)
+    status, problem = await server.refusal(document_id, revision=revision, mark="m")
+    assert (status, problem["code"]) == (503, "unavailable")
     await peer.leave()
 
 
