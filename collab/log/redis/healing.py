@@ -120,6 +120,9 @@ class Healing:
         run = self._run()
         row = await self._look(run)
         if row.revision > holder.end.revision:
+            end = (await self._stream.read(holder.end, 1)).end
+            if end is None or end.revision < row.revision:
+                raise Adrift  # the stream lacks what is saved
             raise NotDone("another server has saved more than was heard here")
         if holder.mark_at(row.revision) != row.mark:
             raise Adrift

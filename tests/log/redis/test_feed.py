@@ -40,6 +40,10 @@ class Watched(Follower):
         super().heard(message)
         self._heard.set()
 
+    def adrift(self) -> None:
+        super().adrift()
+        self._heard.set()
+
     async def until(self, done: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while not done():
@@ -156,3 +160,13 @@ async def offered(redis: RedisServer) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not redis.execute("EXISTS", f"collab:{{{DOCUMENT}}}:offers"):  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0)
+
+
+async def test_a_stream_that_lacks_what_is_saved_does_not_hold(redis: RedisServer) -> None:
+    """The database's history decides, also where it is longer than all that was heard."""
+    async with servers(redis, 1) as world:
+        follower, feed = await world.follow()
+        await feed.place(push(1))
+        world.save(push(1, client="bob"), push(2, client="bob"))
+        feed.doubt()
+        await follower.until(lambda: follower.is_adrift)
