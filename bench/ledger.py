@@ -42,13 +42,14 @@ class Ledger:
 
     def judge(self, text: str) -> Verdict:
         tokens = Counter(text.splitlines(keepends=True))
+        known = self.acknowledged | self.unanswered
         return Verdict(
             acknowledged=len(self.acknowledged),
             unanswered=len(self.unanswered),
             unanswered_there=len(self.unanswered & tokens.keys()),
             lost=len(self.acknowledged - tokens.keys()),
-            doubled=sum(1 for count in tokens.values() if count > 1),
-            unknown=len(tokens.keys() - self.acknowledged - self.unanswered),
+            doubled=sum(1 for typed in known if tokens[typed] > 1),
+            unknown=len(tokens.keys() - known),
         )
 
 

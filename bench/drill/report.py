@@ -19,7 +19,9 @@ class Row:
     name: str
     title: str
     may_lose: bool = False
-    """This one is known to lose what was not saved: its row tells how much."""
+    """This one is known to lose what was not saved: its row tells how much. And where an editor
+    carries what it has not sent into the text that is left, that may come to stand within a word.
+    """
     times: int = 1
     verdict: Verdict = field(default_factory=Verdict)
     again_s: list[float] = field(default_factory=list)
@@ -30,7 +32,8 @@ class Row:
 
     @property
     def is_good(self) -> bool:
-        kept = not self.verdict.different if self.may_lose else self.verdict.is_good
+        verdict = self.verdict
+        kept = not (verdict.doubled or verdict.different) if self.may_lose else verdict.is_good
         return kept and not self.wrong
 
 
@@ -57,7 +60,7 @@ def line(row: Row) -> str:
         verdict.tokens,
         verdict.pushes,
         verdict.lost,
-        verdict.doubled + verdict.unknown,
+        verdict.doubled,
         verdict.disordered,
         f"{percentile(row.again_s, 0.5):.1f} s",
         f"{percentile(row.again_s, 1.0):.1f} s",
@@ -65,6 +68,8 @@ def line(row: Row) -> str:
         "no" if verdict.different or row.wrong else "yes",
     )
     wrong = row.wrong + [f"another text: {who}" for who in verdict.different]
+    if verdict.unknown and not row.may_lose:
+        wrong.append(f"nobody typed this: {verdict.unknown} lines")
     return "\n".join([f"| {' | '.join(map(str, cells))} |", *(f"WRONG: {each}" for each in wrong)])
 
 
