@@ -125,5 +125,8 @@ class Log(Protocol):
     def ready(self) -> bool:
         """Whether pushes can be ordered at present, as far as is known."""
 
+    def now_s(self) -> float:
+        """Seconds since 1970, by about the same clock for all servers."""
+
     async def remove(self, document_id: str) -> None:
         """The document is deleted: every server that follows it hears so."""

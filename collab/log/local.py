@@ -6,6 +6,7 @@ Nothing outlives the process but the database, so an entry is durable when it is
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from collab.errors import Unavailable
@@ -33,6 +34,9 @@ class LocalLog:
     def ready(self) -> bool:
         """Nothing else is needed."""
         return True
+
+    def now_s(self) -> float:
+        return time.time()
 
     async def remove(self, document_id: str) -> None:
         """Whoever deletes it tells the rooms, and there are no others."""

@@ -60,7 +60,7 @@ class Registry:
         self._counts = Counts() if counts is None else counts
         self._server = server
         self._openings = itertools.count()
-        self.clock = HybridClock()
+        self.clock = HybridClock(log.now_s)
         self.sessions = 0
         self.budget = Budget(
             settings.max_memory_bytes, settings.max_unsaved_bytes, self._close_idle

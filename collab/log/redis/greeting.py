@@ -26,14 +26,17 @@ class NoRedis(Exception):
 
 
 class Greeting(NamedTuple):
-    """What a Redis says of itself. `run` is another one whenever it was started anew; where it
-    `evicts`, it throws documents away when its memory is full.
+    """What a Redis says of itself.
+
+    `run` is another one whenever it was started anew; `time_s` is seconds since 1970 by its clock.
+    Where it `evicts`, it throws documents away when its memory is full.
     """
 
     run: str
     primary: bool
     clustered: bool
     evicts: bool
+    time_s: float
 
 
 async def greet(
@@ -68,10 +71,11 @@ async def _hello(address: Address, connection: Connection, script: str | None) -
     if address.password is not None:
         hello += ("AUTH", address.user, address.password)
     load = () if script is None else (("SCRIPT", "LOAD", script),)
-    about, _, info, *_ = await connection.ask(
+    about, _, info, clock, *_ = await connection.ask(
         (*hello, "SETNAME", "collab"),
         ("SELECT", address.database),
         ("INFO", "server", "memory"),
+        ("TIME",),
         *load,
     )
     version = about[b"version"].decode()
@@ -85,6 +89,7 @@ async def _hello(address: Address, connection: Connection, script: str | None) -
         run[1].decode(),
         primary=about[b"role"] == b"master",
         clustered=about[b"mode"] == b"cluster",
+        time_s=int(clock[0]) + int(clock[1]) / 1_000_000,
         evicts=policy is not None and policy[1].startswith(b"allkeys"),
     )
 

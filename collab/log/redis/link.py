@@ -80,6 +80,9 @@ class Links(Protocol):
     def ready(self) -> bool:
         """Whether calls pass, to every Redis that has documents."""
 
+    def now_s(self) -> float:
+        """Seconds since 1970 by Redis's clock, about; by its own while it never met one."""
+
     def documents(self) -> AsyncIterator[str]:
         """The documents that have a log now; perhaps some twice. Raises `NotDone`."""
 

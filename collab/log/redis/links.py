@@ -44,6 +44,9 @@ class RedisLinks:
     def ready(self) -> bool:
         return self._topology.complete
 
+    def now_s(self) -> float:
+        return self._topology.now_s()
+
     async def documents(self) -> AsyncIterator[str]:
         for node in self._topology.nodes:
             async for key in node.keys("collab:{*}:log"):

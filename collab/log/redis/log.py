@@ -62,6 +62,9 @@ class RedisLog:
     def ready(self) -> bool:
         return self._links.ready
 
+    def now_s(self) -> float:
+        return self._links.now_s()
+
     async def remove(self, document_id: str) -> None:
         with self._stream(document_id) as stream, suppress(NotDone, FateUnknown):
             await stream.remove()  # or else whoever saves something finds no row

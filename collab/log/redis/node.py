@@ -50,6 +50,11 @@ class Node:
     def run(self) -> str | None:
         return self._commands.run
 
+    @property
+    def ahead_s(self) -> float | None:
+        """How far Redis's clock is ahead of the event loop's; None as long as nobody knows."""
+        return self._commands.ahead_s
+
     def hears(self, channel: bytes) -> bool:
         return self._channels.hears(channel)
 

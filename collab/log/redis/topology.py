@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
@@ -88,6 +89,13 @@ class Topology:
     def complete(self) -> bool:
         """Whether every document has a node, and calls pass to all of them."""
         return None not in self._owners and all(node.run is not None for node in self.nodes)
+
+    def now_s(self) -> float:
+        """By the clock of the same node for all servers, as long as they know the same nodes."""
+        for node in sorted(self.nodes, key=lambda node: node.address.name):
+            if node.ahead_s is not None:
+                return asyncio.get_running_loop().time() + node.ahead_s
+        return time.time()
 
     def owner(self, slot: int) -> Node | None:
         return self._owners[slot]

@@ -35,6 +35,8 @@ class Way:
         self._connection: Connection | None = None
         self.run: str | None = None
         """The run of the Redis that it leads to; None while it is closed."""
+        self.ahead_s: float | None = None
+        """How far the clock of that Redis was ahead of the event loop's when it opened."""
 
     async def keep(self) -> None:
         """Keep it open until this is cancelled."""
@@ -79,6 +81,7 @@ class Way:
     def _open(self, connection: Connection, greeting: Greeting) -> None:
         self._connection = connection
         self.run = greeting.run
+        self.ahead_s = greeting.time_s - asyncio.get_running_loop().time()
         log.info("connected to Redis", redis=self._address.name, way=self.name, run=self.run)
         if greeting.evicts:
             log.error("this Redis throws documents away when it is full", redis=self._address.name)

@@ -100,13 +100,13 @@ async def test_tls_with_who_has_no_certificate_that_we_trust_fails(
 
 async def test_a_redis_that_is_too_old_is_told() -> None:
     hello = b"%3\r\n+version\r\n+6.2.14\r\n+role\r\n+master\r\n+mode\r\n+standalone\r\n"
-    async with answering(hello, b"+OK\r\n", b"$4\r\nnone\r\n") as url:
+    async with answering(hello, b"+OK\r\n", b"$4\r\nnone\r\n", b"*0\r\n") as url:
         assert (await refusal(url)).endswith("is 6.2.14; 7.0 or later is needed")
 
 
 async def test_a_redis_older_than_our_greeting_is_told_and_shows_no_password() -> None:
     unknown = b"-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `secret`\r\n"
-    async with answering(unknown, b"-NOAUTH\r\n", b"-NOAUTH\r\n") as url:
+    async with answering(unknown, *[b"-NOAUTH\r\n"] * 3) as url:
         why = await refusal(url)
     assert "7.0 or later is needed" in why
     assert "secret" not in why
