@@ -118,6 +118,8 @@ class RedisFeed:
         except Adrift:
             self._subscriber = None
             return False
+        except Unreadable as error:
+            raise Unavailable(str(error)) from error
         return True
 
     # -- Holder --------------------------------------------------------------------------------
@@ -228,7 +230,7 @@ class RedisFeed:
                         await self._read_on(standing)
                         return
                     self._whole = None
-        except (NotDone, FateUnknown, Adrift, TimeoutError) as error:
+        except (NotDone, FateUnknown, Adrift, Unreadable, TimeoutError) as error:
             self._mend()
             raise Unavailable(str(error) or "the end of the log is not known now") from None
 
@@ -332,8 +334,11 @@ class RedisFeed:
             self._notice_gap()
             return
         following: Push | None = push
-        while following is not None and self._hear_one(following):
-            following = self._early.pop(self._end.revision, None)
+        try:
+            while following is not None and self._hear_one(following):
+                following = self._early.pop(self._end.revision, None)
+        except Unreadable as error:
+            self._cannot_go_on(error)
         self._heard_all()
 
     def _hear(self, standing: Standing) -> None:
@@ -348,7 +353,10 @@ class RedisFeed:
             self._tell_what_is_saved()  # who saved it could not
 
     def _hear_one(self, push: Push) -> bool:
-        """The next push. False if it is not the next of what was heard so far."""
+        """The next push. False if it is not the next of what was heard so far.
+
+        Raises `Unreadable`.
+        """
         assert self._subscriber is not None
         if self._closed is not None:
             return False
@@ -356,12 +364,7 @@ class RedisFeed:
             self._whole = None
             self._mend()
             return False
-        try:
-            entry = self._entries.get(push.entry) or decode(push.entry)
-        except Unreadable:
-            log.exception("cannot go on", document=self._document_id)
-            self._subscriber.adrift()
-            return False
+        entry = self._entries.get(push.entry) or decode(push.entry)
         self._end = End(push.revision, push.mark)
         self._kept.append(push)
         sent = self._no_longer_sent(entry.client, entry.seq)
@@ -462,11 +465,19 @@ class RedisFeed:
                     pause = min(pause * 2, LAST_PAUSE_S)
         except Adrift:
             self._end_with_adrift()
+        except Unreadable as error:
+            self._cannot_go_on(error)
         except NotFound:
             if self._subscriber is not None:
                 self._subscriber.deleted()
         finally:
             self._mending = None
+
+    def _cannot_go_on(self, error: Unreadable) -> None:
+        """Not before this server has a version that can read the log."""
+        log.error("cannot go on", document=self._document_id, error=str(error))
+        if self._subscriber is not None:
+            self._subscriber.adrift()
 
     def _end_with_adrift(self) -> None:
         log.warning("the log went on without this server", document=self._document_id)

@@ -6,6 +6,9 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
+from collab.errors import NotReady
 from collab.log.entry import next_mark
 from collab.log.redis.log import RedisLog
 from tests.log.test_contract import DOCUMENT, Follower, OneRow, push
@@ -170,3 +173,20 @@ async def test_a_stream_that_lacks_what_is_saved_does_not_hold(redis: RedisServe
         world.save(push(1, client="bob"), push(2, client="bob"))
         feed.doubt()
         await follower.until(lambda: follower.is_adrift)
+
+
+async def test_an_entry_of_a_later_format_ends_who_follows_and_who_comes(
+    redis: RedisServer,
+) -> None:
+    """Servers of two versions: the older one neither goes on without it nor tries for ever."""
+    async with servers(redis, 1) as world:
+        follower, feed = await world.follow()
+        mark, later = follower.mark, b"[2]"
+        key = f"collab:{{{DOCUMENT}}}"
+        redis.execute("XADD", f"{key}:log", "1-1", "m", next_mark(mark, later), "e", later)
+        feed.beat()
+        await follower.until(lambda: follower.is_adrift)
+        assert follower.revision == 0
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(NotReady, match="cannot be read"):
+                await world.follow()
