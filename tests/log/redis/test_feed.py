@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bench.redis import RedisServer
     from collab.log.entry import Entry
     from collab.log.redis.feed import RedisFeed
+    from collab.storage.runs import Row
 
 PATIENCE_S = 10
 
@@ -54,11 +55,23 @@ class Watched(Follower):
                 await self._heard.wait()
 
 
+class ClaimedRow(OneRow):
+    """One that tells when it is claimed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claimed = asyncio.Event()
+
+    async def claim(self, document_id: str, run: str, former: str) -> Row:
+        self.claimed.set()
+        return await super().claim(document_id, run, former)
+
+
 class World:
     """Servers that share a Redis, and a database that holds one document."""
 
     def __init__(self) -> None:
-        self.row = OneRow()
+        self.row = ClaimedRow()
         self.logs: list[RedisLog] = []
         self._saved: list[Entry] = []
 
@@ -147,8 +160,9 @@ async def test_who_opens_a_document_waits_for_what_others_have(redis: RedisServe
         follower, feed = await world.follow(0)
         await feed.place(push(1))
         redis.execute("FLUSHALL")
+        world.row.claimed.clear()
         feed.beat()
-        await offered(redis)
+        await world.row.claimed.wait()
         newcomer, also = await world.follow(1)
         await also.place(push(1, client="bob"))
         await feed.catch_up()
@@ -156,13 +170,6 @@ async def test_who_opens_a_document_waits_for_what_others_have(redis: RedisServe
         assert [entry.client for entry in newcomer.entries] == clients
         assert [entry.client for entry in follower.entries] == clients
         assert not follower.is_adrift
-
-
-async def offered(redis: RedisServer) -> None:
-    """Return when a server offers what it has."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not redis.execute("EXISTS", f"collab:{{{DOCUMENT}}}:offers"):  # noqa: ASYNC110 - nobody tells of it
-            await asyncio.sleep(0)
 
 
 async def test_a_stream_that_lacks_what_is_saved_does_not_hold(redis: RedisServer) -> None:
