@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -41,13 +39,13 @@ async def test_p4_a_push_that_a_sleeping_server_had_is_settled_by_another(
         await Peer.join(victim.port, document_id, token),
         await site.one.join(document_id, "Bob"),
     )
-    os.kill(victim.pid, signal.SIGSTOP)
+    victim.pause()
     seq = await ada.push([5, [0, "!"]])
     back = await site.one.join(
         document_id, client=ada.client_id, revision=1, mark=ada.mark, inflight=seq
     )
     assert back.welcome["inflight"] == "void"
-    os.kill(victim.pid, signal.SIGCONT)
+    victim.resume()
     with suppress(ConnectionClosed):  # since a newer session of the client came
         assert await verdict(ada, seq) is not None
     await back.heard(back.welcome["head"])
@@ -104,13 +102,13 @@ async def test_a_server_that_slept_while_redis_lost_all_goes_on_where_the_others
     )
     await ada.push([5, [0, "!"]])
     await asyncio.gather(ada.heard(2), bob.heard(2))
-    os.kill(victim.pid, signal.SIGSTOP)
+    victim.pause()
     redis.kill()
     redis.start()
     for length in (6, 7, 8):
         await type_through(bob, [length, [0, "?"]])
     await saved(bob, 5)
-    os.kill(victim.pid, signal.SIGCONT)
+    victim.resume()
     back = await Peer.join(
         victim.port, document_id, token, client=ada.client_id, revision=2, mark=ada.mark
     )
