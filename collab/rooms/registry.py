@@ -39,6 +39,9 @@ RETRY_AFTER_MS = 5_000
 
 SAFE_EVERY_S = 0.05
 
+OPEN_AGAIN_S = 2.0
+"""How often a document is opened to order again what was lost, where that fails."""
+
 
 class Registry:
     """Opens rooms and closes them, and makes their hearts beat for as long as `run` runs."""
@@ -68,6 +71,7 @@ class Registry:
         self._closed = False
         self._rooms: dict[str, OpenRoom] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
+        self._open_again_at: dict[str, float] = {}
         self._lost: dict[str, list[Lost]] = {}  # by rooms that were adrift
         self._deleted: set[str] = set()  # while they were being opened
         self._left_at: dict[str, float] = {}  # of rooms that nobody holds
@@ -183,6 +187,7 @@ class Registry:
             made.clear()
         except NotFound:
             self._lost.pop(document_id, None)
+            self._open_again_at.pop(document_id, None)
             raise
         finally:
             while made:
@@ -251,12 +256,21 @@ class Registry:
         except (Unavailable, SQLAlchemyError, OSError) as error:
             raise NotReady("what was lost cannot be ordered again now") from error
         self._lost.pop(room.document_id, None)
+        self._open_again_at.pop(room.document_id, None)
 
     def _open_what_was_lost(self) -> None:
         """Somebody may wait for it on another server, and nobody here."""
         for document_id in self._lost:
-            if document_id not in self._opening and document_id not in self._rooms:
+            if document_id not in self._opening and self._may_open_again(document_id):
                 self._start_opening(document_id)
+
+    def _may_open_again(self, document_id: str) -> bool:
+        """What could not be ordered again is tried now and then."""
+        now = time.monotonic()
+        if document_id in self._rooms or now < self._open_again_at.get(document_id, 0.0):
+            return False
+        self._open_again_at[document_id] = now + OPEN_AGAIN_S
+        return True
 
     # -- Closing ------------------------------------------------------------------------------
 

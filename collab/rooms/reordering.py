@@ -42,7 +42,9 @@ async def reorder(database: Database, room: OpenRoom, feed: Feed, lost: Lost) ->
     """
     common = lost.history.common(room.history)
     start = lost.saved if common is None else common
-    saved = await _saved_between(database, room.document_id, start, room.history.start)
+    saved: list[Heard] = []
+    while start + len(saved) < room.history.start:  # which moves on
+        saved += await _saved(database, room.document_id, start + len(saved), room.history.start)
     # No await from here on until it hears what is ordered.
     work = Reorder(lost.history, start, [*saved, *heard_since(room.history, start + len(saved))])
     room.on_ordered = work.ordered
@@ -76,16 +78,10 @@ async def _work_off(work: Reorder) -> None:
         await asyncio.sleep(0)
 
 
-async def _saved_between(
-    database: Database, document_id: str, after: int, upto: int
-) -> list[Heard]:
-    """The updates after a revision that lies before what a room keeps of the past."""
-    heard: list[Heard] = []
-    while after + len(heard) < upto:
-        page = await history.updates(
-            database, document_id, after + len(heard), min(PAGE, upto - after - len(heard))
-        )
-        for each in page:
-            change = Change.from_json(msgspec.json.decode(each.change))
-            heard.append(Heard(each.client, each.seq, change, each.void))
-    return heard
+async def _saved(database: Database, document_id: str, after: int, upto: int) -> list[Heard]:
+    """Updates after a revision that lies before what a room keeps of the past: a page of them."""
+    page = await history.updates(database, document_id, after, min(PAGE, upto - after))
+    return [
+        Heard(each.client, each.seq, Change.from_json(msgspec.json.decode(each.change)), each.void)
+        for each in page
+    ]

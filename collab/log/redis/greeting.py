@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MIN_VERSION = 7
 
+RUN_LETTERS = 20
+"""Of each of the two names that make a run: 80 random bits."""
+
 _PASSING = {"LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "MISCONF", "ERR max number of clients"}
 """How refusals begin that do not last."""
 
@@ -28,8 +31,8 @@ class NoRedis(Exception):
 class Greeting(NamedTuple):
     """What a Redis says of itself.
 
-    `run` is another one whenever it was started anew; `time_s` is seconds since 1970 by its clock.
-    Where it `evicts`, it throws documents away when its memory is full.
+    `run` is another one whenever it was started anew, or became the primary; `time_s` is seconds
+    since 1970 by its clock. Where it `evicts`, it throws documents away when its memory is full.
     """
 
     run: str
@@ -74,7 +77,7 @@ async def _hello(address: Address, connection: Connection, script: str | None) -
     about, _, info, clock, *_ = await connection.ask(
         (*hello, "SETNAME", "collab"),
         ("SELECT", address.database),
-        ("INFO", "server", "memory"),
+        ("INFO", "server", "memory", "replication"),
         ("TIME",),
         *load,
     )
@@ -82,11 +85,13 @@ async def _hello(address: Address, connection: Connection, script: str | None) -
     if int(version.partition(".")[0]) < MIN_VERSION:
         raise _too_old(address, version)
     run = re.search(rb"^run_id:(\w+)", info, re.MULTILINE)
+    followed = re.search(rb"^master_replid:(\w+)", info, re.MULTILINE)
     policy = re.search(rb"^maxmemory_policy:([\w-]+)", info, re.MULTILINE)
     if run is None:
         raise Misconfigured(f"the Redis at {address.name} does not tell its run_id")
     return Greeting(
-        run[1].decode(),
+        # One process may lose its part in a cluster and have it back, with another's data.
+        f"{run[1].decode()[:RUN_LETTERS]}{followed[1].decode()[:RUN_LETTERS] if followed else ''}",
         primary=about[b"role"] == b"master",
         clustered=about[b"mode"] == b"cluster",
         time_s=int(clock[0]) + int(clock[1]) / 1_000_000,

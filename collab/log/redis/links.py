@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collab.log.redis.link import Listener
     from collab.log.redis.node import Node
 
+OF_A_RUN = {"append", "seed", "offer", "restore"}
+"""What is decided by what one Redis has is not done at another."""
+
 TRIES = 5
 """To find the node of a cluster that has a document."""
 
@@ -90,9 +93,12 @@ class RedisLink:
         return self._node is not None and self._node.hears(self._channel)
 
     async def call(self, operation: str, *arguments: str | bytes | int) -> list[Any]:
+        run = self.run
         for _ in range(TRIES):
             if self._node is None:
                 raise NotDone("no Redis has the document")
+            if operation in OF_A_RUN and self.run != run:
+                raise NotDone("another Redis has the document now")
             try:
                 answer: list[Any] = await self._node.run_script(*self._keys, operation, *arguments)
             except Elsewhere:
