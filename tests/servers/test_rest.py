@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import httpx2
 
+    from bench.redis import RedisServer
     from tests.servers.site import Site
     from tests.serving import Serving
 
@@ -23,12 +24,16 @@ async def insert(
     )
 
 
-async def test_a_server_reads_what_another_has_just_ordered_and_nobody_saved(site: Site) -> None:
+async def test_a_server_reads_what_another_has_just_ordered_and_nobody_saved(
+    site: Site, redis: RedisServer
+) -> None:
+    """Even where it has not heard of it."""
     document_id = await site.one.document("hello")
     ada = await site.one.join(document_id)
     await site.other.text(document_id)
     with site.unsaved():
         for length in range(5, 10):
+            redis.execute("CLIENT", "KILL", "TYPE", "pubsub")
             await ada.push([length, [0, "!"]])
             await ada.heard(length - 3)
             assert await site.other.text(document_id) == "hello" + "!" * (length - 4)
