@@ -80,6 +80,27 @@ async def test_p4_a_push_that_redis_does_not_answer_in_time_has_one_verdict_and_
         assert await site.other.text(document_id) == "x" * length
 
 
+async def test_p5_a_push_that_went_down_with_redis_is_refused_and_goes_through_again(
+    over_sqlite: Site, redis: RedisServer
+) -> None:
+    """P4: its author waits until that is certain, however long Redis is away."""
+    async with over_sqlite.open(redis_timeout_s=0.5) as site:
+        document_id = await site.one.document("hello")
+        ada, bob = await site.one.join(document_id), await site.other.join(document_id, "Bob")
+        redis.pause()
+        seq = await ada.push([5, [0, "!"]])
+        assert await site.one.text(document_id) == "hello"  # the time limit is over
+        redis.kill()
+        redis.start()
+        refusal = await verdict(ada, seq)
+        assert refusal is not None
+        assert refusal["code"] == "unavailable"
+        await ada.heard(2)  # what settles it has a revision
+        await type_through(ada, [5, [0, "!"]])
+        await bob.heard(ada.revision)
+        assert await site.one.text(document_id) == await site.other.text(document_id) == "hello!"
+
+
 async def test_u2_what_is_ordered_while_a_server_hears_nothing_reaches_its_editors(
     site: Site, redis: RedisServer
 ) -> None:
