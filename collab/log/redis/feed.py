@@ -437,6 +437,11 @@ class RedisFeed:
             self._doubted = False
         if run is None or self._link.run != run:
             raise NotDone("this is another run of Redis")
+        if run != self._last_run:
+            # What the former run had ordered and was not heard may be lost, and nobody else would
+            # ever find out what became of it.
+            self._order.forget_early()
+            self._sent.doubt_all()
         self._whole = self._last_run = run
         self._changed.set()
 

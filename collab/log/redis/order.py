@@ -34,7 +34,7 @@ class Order:
         self.end = saved
         self.saved = saved.revision
         self._unsaved.clear()
-        self._forget_early()
+        self.forget_early()
 
     # -- What is next ----------------------------------------------------------------------------
 
@@ -62,14 +62,14 @@ class Order:
         if push is not None:
             self._early_bytes -= len(push.entry)
         elif max(self._early) < self.end.revision:
-            self._forget_early()  # all of it was read from the stream meanwhile
+            self.forget_early()  # all of it was read from the stream meanwhile
         return push
 
     @property
     def has_gap(self) -> bool:
         return bool(self._early)
 
-    def _forget_early(self) -> None:
+    def forget_early(self) -> None:
         self._early.clear()
         self._early_bytes = 0
 

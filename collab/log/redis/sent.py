@@ -37,6 +37,9 @@ class Sent:
         if (entry.client, entry.seq) in self._encoded:
             self._unknown[entry.client, entry.seq] = None
 
+    def doubt_all(self) -> None:
+        self._unknown.update(dict.fromkeys(self._encoded))
+
     def unknown(self) -> list[tuple[str, int]]:
         """The client and seq of those whose fate is not known."""
         return list(self._unknown)

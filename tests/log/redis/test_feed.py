@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from collab.errors import NotReady
-from collab.log.entry import next_mark
+from collab.log.entry import first_mark, next_mark
 from collab.log.redis.log import RedisLog
 from tests.log.test_contract import DOCUMENT, Follower, OneRow, push
 from tests.redis import links_to
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from bench.redis import RedisServer
+    from collab.errors import Refusal
     from collab.log.entry import Entry
     from collab.log.redis.feed import RedisFeed
+    from collab.log.redis.link import Links, Listener
     from collab.storage.runs import Row
 
 PATIENCE_S = 10
@@ -42,6 +44,10 @@ class Watched(Follower):
 
     def heard(self, message: bytes) -> None:
         super().heard(message)
+        self._heard.set()
+
+    def refused(self, entry: Entry, refusal: Refusal) -> None:
+        super().refused(entry, refusal)
         self._heard.set()
 
     def adrift(self) -> None:
@@ -197,3 +203,64 @@ async def test_an_entry_of_a_later_format_ends_who_follows_and_who_comes(
         async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(NotReady, match="cannot be read"):
                 await world.follow()
+
+
+class OneLink:
+    """A document's link, to a Redis that a test plays: it answers what `answers` says."""
+
+    def __init__(self) -> None:
+        self.run: str | None = "one"
+        self.hears = True
+        self.answers: dict[str, Callable[..., list[object]]] = {}
+        self.listener: Listener
+
+    def link(self, _document_id: str, listener: Listener) -> OneLink:
+        self.listener = listener
+        return self
+
+    async def call(self, operation: str, *arguments: str | bytes | int) -> list[Any]:
+        return self.answers[operation](*arguments)
+
+    def doubt(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+async def test_a_push_that_was_ordered_out_of_turn_and_lost_is_refused() -> None:
+    """P5: what came before it was not heard yet when Redis lost both. Else its author would wait
+    for ever.
+    """
+    mark = first_mark(DOCUMENT)
+
+    def standing(*_: object) -> list[object]:
+        return [str(link.run).encode(), b"0", b"0", mark.encode(), 1, []]
+
+    def settle(_run: str, _revision: int, _mark: str, _count: int, entry: bytes) -> list[object]:
+        return [b"ordered", b"0", b"1", next_mark(mark, entry).encode()]
+
+    link = OneLink()
+    link.answers = {
+        "read": standing,
+        "append": lambda *_: [b"ordered", b"7", b"8", b"a mark"],
+        "lead": lambda *_: [1, 3_000],
+    }
+    row = OneRow()
+    row.row = row.row._replace(run="one")
+    log = RedisLog(cast("Links", link), row, "a server")
+    follower = Watched()
+
+    async def read() -> Watched:
+        return follower
+
+    _, feed = await log.open(DOCUMENT, read)
+    lost = push(1)
+    feed.append(lost)
+    await asyncio.sleep(0)
+    assert not follower.entries
+    link.run, link.answers["append"] = "two", settle
+    link.listener.disconnected()
+    link.listener.connected()
+    await follower.until(lambda: bool(follower.refusals))
+    assert [entry for entry, _ in follower.refusals] == [lost]
+    feed.close()
+    await log.close()
