@@ -37,6 +37,7 @@ class Lease:
         self._granted = granted
         self._until = 0.0
         self._wanted = False
+        self._used = False  # since it was asked for
         self._asking = False
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -47,7 +48,7 @@ class Lease:
 
     def want(self) -> None:
         """There is something to save."""
-        self._wanted = True
+        self._wanted = self._used = True
         if self._timer is None and not self._asking and not self._closed:
             if self.held:
                 self._again_in(self._until - asyncio.get_running_loop().time())
@@ -75,11 +76,13 @@ class Lease:
 
     def _look(self) -> None:
         self._timer = None
-        if self._wanted and not self._closed:
+        # Who uses it keeps it, or it would change hands whenever all is saved for a moment.
+        if not self._closed and (self._wanted or (self._used and self.held)):
             self._ask()
 
     def _ask(self) -> None:
         self._asking = True
+        self._used = False
         self._tasks.start(self._ask_for_it())
 
     async def _ask_for_it(self) -> None:
