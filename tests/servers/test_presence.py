@@ -22,7 +22,7 @@ Servers = tuple[Serving, Serving]
 @pytest.fixture
 async def servers(tmp_path: Path, redis: RedisServer) -> AsyncIterator[Servers]:
     async with AsyncExitStack() as stack:
-        settings: dict[str, Any] = {"redis_url": redis.url, "heartbeat_s": 1.0}
+        settings: dict[str, Any] = {"redis_url": redis.url, "heartbeat_s": 2.0}
         one = await stack.enter_async_context(serving(tmp_path, **settings))
         yield one, await stack.enter_async_context(serving(tmp_path, **settings))
 
@@ -56,6 +56,7 @@ async def test_a2_what_is_told_while_nobody_hears_is_told_again(
     await told(ada, bob.name)
     for place in range(5):
         redis.execute("CLIENT KILL TYPE pubsub")
+        await bob.send({"type": "beat"})  # nobody reads what he hears
         await present(bob, (place, place))
         while (await told(ada, bob.name))["ranges"] != [[place, place]]:
             pass
