@@ -181,7 +181,7 @@ async def test_a_supervisor_names_the_address_that_is_taken(tmp_path: Path) -> N
         code, out, err = await ended(process)
     assert (code, out) == (3, "")
     assert err.startswith("collab: ")
-    assert "address already in use" in err
+    assert "address already in use" in err.lower()
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 SECRET = "swordfish"
-VERSION_6 = b"%1\r\n+version\r\n+6.2.14\r\n+OK\r\n+run_id:1\r\n"
-VERSION_5 = b"-ERR unknown command `HELLO`, with args beginning with: `3`\r\n" * 3
+VERSION_6 = b"%1\r\n+version\r\n+6.2.14\r\n+OK\r\n+run_id:1\r\n*0\r\n"
+VERSION_5 = b"-ERR unknown command `HELLO`, with args beginning with: `3`\r\n" * 4
 
 
 @contextmanager

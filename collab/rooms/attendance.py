@@ -95,7 +95,8 @@ class Attendance:
     def join(self, session: Session, arrival: int) -> None:
         """Show a session all that comes after its position."""
         if not self.is_newest(session.client, arrival):
-            session.end(_replaced())
+            overtaken_here = max(self._arrivals.get(session.client, ()), default=0) > arrival
+            session.end(_replaced() if overtaken_here else _overtaken())
             return
         self.replace(session.client)
         if self._closed is not None:
@@ -157,3 +158,10 @@ class Attendance:
 
 def _replaced() -> SessionEnd:
     return SessionEnd(CloseCode.REPLACED, "a newer session of this client came")
+
+
+def _overtaken() -> SessionEnd:
+    """By a handshake on another server, whose clock is not quite the same: whoever is sent away may
+    be the one that is there, and comes back with a later time.
+    """
+    return SessionEnd(CloseCode.RESTART, "a newer session of this client came elsewhere")

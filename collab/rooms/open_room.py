@@ -82,7 +82,7 @@ class OpenRoom:
         self._feed: Feed | None = None
         self._room = room
         self._tasks = Tasks()
-        self._saving = Saving(document_id, saver, self)
+        self._saving = Saving(document_id, saver, self, self._contained)
         self._account = Account(budget, room)
         self._max_units = max_units
         self._on_broken = on_broken
@@ -260,12 +260,11 @@ class OpenRoom:
             self._saving.saved_elsewhere(min(revision, self.visible_revision))
 
     def saved(self, revision: int) -> None:
-        self._account.saved(revision)
-        if self._ended is not None or revision <= self.saved_revision:
-            return
         with self._contained:
-            self.fanout.save(revision)
-            self.trail.wake()
+            self._account.saved(revision)
+            if self._ended is None and revision > self.saved_revision:
+                self.fanout.save(revision)
+                self.trail.wake()
 
     def not_saved(self, error: Exception) -> None:
         """What was ordered here cannot be saved: this room no longer knows the document.

@@ -17,6 +17,7 @@ from collab.storage.commit import Conflict
 if TYPE_CHECKING:
     from collab.log.contract import Feed
     from collab.log.entry import Ordered
+    from collab.rooms.containment import Containment
     from collab.storage.writer import Listener
 
 RETRY_S = 1.0
@@ -48,10 +49,13 @@ class Saved(Protocol):
 class Saving:
     """One room's. It is the writer's `Listener`."""
 
-    def __init__(self, document_id: str, saver: Saver, room: Saved) -> None:
+    def __init__(
+        self, document_id: str, saver: Saver, room: Saved, containment: Containment
+    ) -> None:
         self._document_id = document_id
         self._saver = saver
         self._room = room
+        self._contained = containment
         self._feed: Feed | None = None
         self._unsaved: deque[Ordered] = deque()
         self._given = 0  # how many of these the writer has
@@ -101,8 +105,9 @@ class Saving:
 
     def saved(self, revision: int) -> None:
         self._drop(revision)
-        if self._feed is not None:
-            self._feed.saved(revision)
+        with self._contained:
+            if self._feed is not None:
+                self._feed.saved(revision)
         self._room.saved(revision)
 
     def not_saved(self, error: Exception) -> None:

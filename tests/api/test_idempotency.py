@@ -264,7 +264,7 @@ async def test_an_edit_that_was_not_saved_in_time_is_not_done_again(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request_: Request
 ) -> None:
     """Its fate was not known when it was answered; whoever asks again learns it."""
-    async with serve(open_timeout_s=0.7) as api:
+    async with serve(open_timeout_s=1.5) as api:
         ada = await api.user()
         it = await document(ada)
         other = sqlite3.connect(tmp_path / "collab.db", isolation_level=None)

@@ -325,7 +325,7 @@ async def test_h7_a_handshake_that_was_overtaken_on_another_server_comes_too_lat
     assert not here.room.attendance.is_newest("ada", first.arrival)
     here.admit(first)
     await told()
-    assert (first.ended, second.ended) == ([CloseCode.REPLACED], [])
+    assert (first.ended, second.ended) == ([CloseCode.RESTART], [])
 
 
 @played

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collab.log.entry import Entry, Point, first_mark, next_mark
+from collab.rooms.containment import Containment
 from collab.rooms.history import History
 from collab.rooms.room import Room
 from collab.rooms.saving import Saving
@@ -79,7 +80,7 @@ def room() -> SavedRoom:
 
 @pytest.fixture
 def saving(writer: Writer, room: SavedRoom) -> Saving:
-    return Saving("d", writer, room)
+    return Saving("d", writer, room, Containment(lambda: None))
 
 
 def test_what_another_server_saved_instead_is_told_to_all(

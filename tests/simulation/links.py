@@ -139,6 +139,7 @@ class _Calls(_Way):
 
     def greet(self, end: End) -> None:
         answer = self._waiting[0] = self.machine.create_future()
+        self._asked_at = self.links.clock_s
         end.send(("info",))
         self.guard(answer)
 
@@ -160,7 +161,7 @@ class _Calls(_Way):
         if kind == "info":
             self._waiting.pop(0).set_result(None)
             self.run = rest[0]
-            self.ahead_s = rest[1] - self.links.clock_s
+            self.ahead_s = rest[1] - (self._asked_at + self.links.clock_s) / 2
             self.passing.set()
             for link in self.links.all():
                 link.listener.connected()

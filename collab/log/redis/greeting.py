@@ -73,6 +73,8 @@ async def _hello(address: Address, connection: Connection, script: str | None) -
     hello: tuple[str | int, ...] = ("HELLO", 3)
     if address.password is not None:
         hello += ("AUTH", address.user, address.password)
+    loop = asyncio.get_running_loop()
+    asked_at = loop.time()
     load = () if script is None else (("SCRIPT", "LOAD", script),)
     about, _, info, clock, *_ = await connection.ask(
         (*hello, "SETNAME", "collab"),
@@ -94,7 +96,7 @@ async def _hello(address: Address, connection: Connection, script: str | None) -
         f"{run[1].decode()[:RUN_LETTERS]}{followed[1].decode()[:RUN_LETTERS] if followed else ''}",
         primary=about[b"role"] == b"master",
         clustered=about[b"mode"] == b"cluster",
-        time_s=int(clock[0]) + int(clock[1]) / 1_000_000,
+        time_s=int(clock[0]) + int(clock[1]) / 1_000_000 + (loop.time() - asked_at) / 2,
         evicts=policy is not None and policy[1].startswith(b"allkeys"),
     )
 

@@ -155,16 +155,19 @@ class Healing:
 
     async def _heal(self, holder: Holder, end: End | None, run: str, *, fresh: bool) -> None:
         """The stream may not be whole. Returns when that has changed, one way or another."""
-        former = (await self._runs.look(self._document_id)).run
+        found = await self._runs.look(self._document_id)
         # It was saved and nobody had it open when it expired, or there never was one?
-        if fresh and end is None and former in {run, ""} and await self._seed(holder, run, former):
+        alone = fresh and end is None and found.run in {run, ""}
+        if alone and await self._seed(holder, run, found.run):
             return
         # Before the claim, so that who sees the claim and no stream does not take it for expired.
         # And Redis answers after the row was read: so the row names no later run than this one.
         log.info("waiting for what others have", document=self._document_id)
         if (await self._offer(holder, run)).whole:
             return
-        row = await self._runs.claim(self._document_id, run, former)
+        row: Row | None = found
+        if found.run != run:
+            row = await self._claim_while_offering(holder, run, found.run)
         if row is None:
             return  # another server was faster, or knows a later run
         self._check(holder, row)
@@ -182,6 +185,19 @@ class Healing:
         self._check(holder, row)
         self._still(run)
         return await self._stream.seed(run, _end(row))
+
+    async def _claim_while_offering(self, holder: Holder, run: str, former: str) -> Row | None:
+        """A database that is slow must not cost the turn of who has most."""
+        claim = asyncio.create_task(
+            self._runs.claim(self._document_id, run, former), name="claiming a run"
+        )
+        try:
+            while not claim.done():
+                await asyncio.wait([claim], timeout=OFFER_EVERY_MS / 1000)
+                await self._offer(holder, run)
+            return await claim
+        finally:
+            claim.cancel()
 
     async def _offer(self, holder: Holder, run: str) -> Offered:
         self._still(run)

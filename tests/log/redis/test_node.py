@@ -16,7 +16,7 @@ from collab.log.redis import commands, topology
 from collab.log.redis.address import Address
 from collab.log.redis.link import FateUnknown, NotDone
 from collab.log.redis.links import RedisLinks
-from tests.redis import following, links_to
+from tests.redis import PATIENCE_S, following, links_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -300,6 +300,9 @@ async def test_a_peer_that_is_gone_without_a_word_is_noticed(redis: RedisServer)
         redis.pause()
         assert await heard.next() == ["disconnected"]
         assert link.run is None
+        async with asyncio.timeout(PATIENCE_S):
+            while link.hears:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0.01)
         redis.resume()
         assert sorted(map(str, await heard.next(2))) == ["connected", "subscribed"]
 
