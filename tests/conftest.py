@@ -26,6 +26,21 @@ def pytest_configure() -> None:
     structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 
+LONG = (
+    "tests/test_drill.py",
+    "tests/browser/",
+    "tests/whole/",
+    "tests/test_workers.py",
+    "tests/simulation/",
+    "tests/test_bench.py",
+)
+"""What takes longest begins first: else one worker is left alone with it in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 class BrowserTogether(LoadGroupScheduling):  # type: ignore[misc]
     """One worker has the browser; all other tests go wherever there is room.
 

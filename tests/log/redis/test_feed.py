@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collab.log.entry import Entry
     from collab.log.redis.feed import RedisFeed
     from collab.log.redis.link import Links, Listener
-    from collab.storage.runs import Row
 
 PATIENCE_S = 10
 
@@ -61,23 +60,11 @@ class Watched(Follower):
                 await self._heard.wait()
 
 
-class ClaimedRow(OneRow):
-    """One that tells when it is claimed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.claimed = asyncio.Event()
-
-    async def claim(self, document_id: str, run: str, former: str) -> Row:
-        self.claimed.set()
-        return await super().claim(document_id, run, former)
-
-
 class World:
     """Servers that share a Redis, and a database that holds one document."""
 
     def __init__(self) -> None:
-        self.row = ClaimedRow()
+        self.row = OneRow()
         self.logs: list[RedisLog] = []
         self._saved: list[Entry] = []
 
@@ -166,9 +153,8 @@ async def test_who_opens_a_document_waits_for_what_others_have(redis: RedisServe
         follower, feed = await world.follow(0)
         await feed.place(push(1))
         redis.execute("FLUSHALL")
-        world.row.claimed.clear()
         feed.beat()
-        await world.row.claimed.wait()
+        await offered(redis)
         newcomer, also = await world.follow(1)
         await also.place(push(1, client="bob"))
         await feed.catch_up()
@@ -176,6 +162,13 @@ async def test_who_opens_a_document_waits_for_what_others_have(redis: RedisServe
         assert [entry.client for entry in newcomer.entries] == clients
         assert [entry.client for entry in follower.entries] == clients
         assert not follower.is_adrift
+
+
+async def offered(redis: RedisServer) -> None:
+    """Return when a server offers what it has."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not redis.execute("EXISTS", f"collab:{{{DOCUMENT}}}:offers"):  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.01)
 
 
 async def test_a_stream_that_lacks_what_is_saved_does_not_hold(redis: RedisServer) -> None:
