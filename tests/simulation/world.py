@@ -337,7 +337,17 @@ class World:
                 for room in rooms
             ):
                 return False
+            # What nobody has open is swept up in the end.
+            if self._log_ends_at(document) not in {None, document.saved.mark}:
+                return False
         return True
+
+    def _log_ends_at(self, document: Document) -> str | None:
+        """The mark at the end of its log in Redis; None where there is none."""
+        if self.redis is None:
+            return None
+        entries = self.redis.store.stream(b"collab:{%s}:log" % document.id.encode())
+        return entries[-1][1][1].decode() if entries else None
 
     def _check_end(self) -> None:
         for document in self.documents:
