@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from collab.log.redis.link import Link
-
-SCRIPT = (Path(__file__).parent / "log.lua").read_text()
 
 WINDOW = MAX_BASE_DISTANCE
 """How many revisions the stream keeps behind what is saved, for servers that lag."""

@@ -115,9 +115,8 @@ class Topology:
 
     async def _keep_looking(self) -> None:
         while True:
-            complete = None not in self._owners and all(node.run for node in self.nodes)
             try:
-                async with asyncio.timeout(None if complete else LOOK_EVERY_S):
+                async with asyncio.timeout(None if self.complete else LOOK_EVERY_S):
                     await self._stale.wait()
             except TimeoutError:
                 pass
