@@ -14,14 +14,12 @@ import argparse
 import asyncio
 import random
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-import uvloop
-
+from bench import scratch
 from bench.figures import SHARES, ms, percentile, ratio, table
 from bench.rest import rest
 from bench.server import running
@@ -33,6 +31,7 @@ from collab.storage.history import first_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -203,10 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--many", type=int, default=50_000)
     parser.add_argument("--calls", type=int, default=100, help="of each kind")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="collab-bench-") as data_dir:
-        measuring = measure(options, Path(data_dir))
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return 0 if runner.run(measuring) else 1
+    return 0 if scratch.run(partial(measure, options)) else 1
 
 
 if __name__ == "__main__":

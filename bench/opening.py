@@ -16,15 +16,13 @@ import argparse
 import asyncio
 import math
 import sys
-import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import uvloop
-
+from bench import scratch
 from bench.author import session
 from bench.figures import mb, ms, percentile, ratio, table
 from bench.long_history import made
@@ -34,6 +32,7 @@ from collab.errors import Unprocessable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from bench.long_history import Data, Long
     from bench.server import ServerProcess
@@ -137,12 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--updates", type=int, nargs="+", default=[1_000, 30_000, 300_000])
     parser.add_argument("--opens", type=int, default=7, help="of each document")
     options = parser.parse_args(arguments)
-    sizes = []
-    for updates in options.updates:
-        with tempfile.TemporaryDirectory(prefix="collab-bench-") as data_dir:
-            measuring = measure(updates, options.opens, Path(data_dir))
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                sizes.append(runner.run(measuring))
+    sizes = [scratch.run(partial(measure, updates, options.opens)) for updates in options.updates]
     report(sizes)
     for size in sizes:
         for where in sorted(set(size.wrong)):

@@ -14,14 +14,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import tempfile
 from contextlib import AsyncExitStack
-from pathlib import Path
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import uvloop
-
+from bench import scratch
 from bench.author import session
 from bench.figures import compared, mb, own_cpu_s, table
 from bench.raw_reader import joined
@@ -31,6 +29,8 @@ from collab.client import create_document, guest_token, read_text
 from collab.errors import CloseCode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench.raw_reader import RawReader
     from bench.server import ServerProcess
     from bench.typist import Keys, Typist
@@ -152,10 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--typists", type=int, default=20, choices=range(2, 27), metavar="2-26")
     parser.add_argument("--per-second", type=float, default=5.0, help="letters of each typist")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="collab-bench-") as data_dir:
-        measuring = measure(options, Path(data_dir))
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return 0 if runner.run(measuring) else 1
+    return 0 if scratch.run(partial(measure, options)) else 1
 
 
 if __name__ == "__main__":

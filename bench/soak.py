@@ -19,13 +19,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import tempfile
 import time
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import uvloop
-
+from bench import scratch
 from bench.crowd import Crowd
 from bench.figures import mb, own_cpu_s, slope
 from bench.ledger import WIDTH, together
@@ -36,6 +34,8 @@ from collab.settings import Settings
 from collab.text import Change
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench.server import ServerProcess
 
 FILL_STEP = 250
@@ -204,10 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two samples")
     parser.add_argument("--fill", type=int, default=10_000, help="updates before anyone types")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="collab-bench-") as data_dir:
-        measuring = measure(options, Path(data_dir))
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return 0 if runner.run(measuring) else 1
+    return 0 if scratch.run(partial(measure, options)) else 1
 
 
 if __name__ == "__main__":
