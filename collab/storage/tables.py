@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     LargeBinary,
@@ -43,6 +44,41 @@ users = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+# The users who sign in here with a password. `username` is in lower case.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("user_id", ForeignKey("users.id"), primary_key=True),
+    Column("username", ID, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index("ix_accounts_username", "username", unique=True),
+)
+
+# How much is left of what may be guessed: of a username, an address, a link. `key` is a hash.
+guesses = Table(
+    "guesses",
+    metadata,
+    Column("key", ID, primary_key=True),
+    Column("remaining", Float, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index(None, "at"),
+)
+
+# What no token says any more, though it is not expired: the tokens of one sign-in, or all those of
+# a user that were issued before a time. Kept until the last of them has expired.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("issued_before", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index(None, "at"),
+    Index(None, "expires_at"),
+)
+
 documents = Table(
     "documents",
     metadata,
@@ -65,8 +101,14 @@ documents = Table(
     Column("length", BigInteger, nullable=False),
     # The run of Redis that the log was last found or made whole in: who saves names it.
     Column("redis_run", String(64), nullable=False, server_default=""),
+    # The role of whoever knows the id and is no member; null: they have none.
+    Column("anyone", String(16)),
+    # Grows with every change of who may do what.
+    Column("access_version", BigInteger, nullable=False, server_default="0"),
 )
 
+# Who has a document on their list. `role` is theirs until `until`; "visitor": what `anyone` has;
+# "removed": none, whatever anyone has. Who came by a link goes when it is revoked.
 members = Table(
     "members",
     metadata,
@@ -74,7 +116,52 @@ members = Table(
     Column("user_id", ForeignKey("users.id"), primary_key=True),
     Column("role", String(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("link_id", ID),
+    Column("until", BigInteger),
     Index(None, "user_id"),
+    Index(None, "link_id"),
+)
+
+# Share links: whoever has the secret may take the role, until the link expires.
+links = Table(
+    "links",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
+    Column("secret", ID, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("password_hash", Text),
+    Column("expires_at", BigInteger),
+    Column("created_by", ForeignKey("users.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "document_id"),
+    Index("ix_links_secret", "secret", unique=True),
+)
+
+# One-time tickets for the WebSocket, by the hash of each; `identity` is the holder's, in JSON.
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("hash", ID, primary_key=True),
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
+    Column("identity", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index(None, "expires_at"),
+)
+
+# Who changed who may do what, counted from 1 in each document.
+audit = Table(
+    "audit",
+    metadata,
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor_id", ForeignKey("users.id"), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("subject_id", ForeignKey("users.id")),
+    Column("link_id", ID),
+    Column("role", String(16)),
+    Column("role_before", String(16)),
 )
 
 # Some of a document's pushes, one commit's or more: revisions `first` to `last`, without gap to the
