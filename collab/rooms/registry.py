@@ -113,6 +113,10 @@ class Registry:
         """How many documents are open."""
         return len(self._rooms)
 
+    def is_adrift(self, document_id: str) -> bool:
+        """Whether this server has something of the document that has still to be ordered again."""
+        return document_id in self._lost
+
     def peek(self, document_id: str) -> OpenRoom | None:
         """The document's room if it is open."""
         return self._rooms.get(document_id)

@@ -132,3 +132,6 @@ class Server:
 
     def room(self, document_id: str) -> OpenRoom | None:
         return self.registry.peek(document_id) if self.ready else None
+
+    def is_adrift(self, document_id: str) -> bool:
+        return self.ready and self.registry.is_adrift(document_id)

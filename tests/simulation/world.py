@@ -338,16 +338,19 @@ class World:
             ):
                 return False
             # What nobody has open is swept up in the end.
-            if self._log_ends_at(document) not in {None, document.saved.mark}:
+            if self._logged_revision(document) > document.saved.revision:
+                return False
+            # What a server had alone is ordered again, as soon as its writer is done with it.
+            if any(server.is_adrift(document.id) for server in self.servers):
                 return False
         return True
 
-    def _log_ends_at(self, document: Document) -> str | None:
-        """The mark at the end of its log in Redis; None where there is none."""
+    def _logged_revision(self, document: Document) -> int:
+        """How far its log in Redis reaches. Behind the database, it is mended when it is opened."""
         if self.redis is None:
-            return None
+            return 0
         entries = self.redis.store.stream(b"collab:{%s}:log" % document.id.encode())
-        return entries[-1][1][1].decode() if entries else None
+        return entries[-1][0][1] if entries else 0
 
     def _check_end(self) -> None:
         for document in self.documents:
