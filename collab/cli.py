@@ -182,6 +182,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         ws_max_size=settings.max_message_bytes,
         ws_ping_interval=None,  # the protocol has beats of its own (U5)
         ws_per_message_deflate=False,
+        forwarded_allow_ips=list(settings.trusted_proxies),
         access_log=False,
         log_config=None,
         server_header=False,

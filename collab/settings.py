@@ -7,10 +7,20 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from collab.errors import Misconfigured
+
+
+def _separated(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    return tuple(part for part in (each.strip() for each in given.split(",")) if part)
+
+
+Separated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separated)]
+"""Several values of one variable, with commas between them."""
 
 
 class Limits(BaseSettings):
@@ -50,7 +60,8 @@ class Settings(Limits):
     redis_url: SecretStr | None = None
     secret: SecretStr | None = None
     guests: bool | None = None
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_origins: Separated = ()
+    trusted_proxies: Separated = ("127.0.0.1",)
     token_ttl_s: int = Field(24 * 3600, ge=60)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics: bool = True
