@@ -1,14 +1,20 @@
 """Tokens: who somebody is, signed, until a time.
 
 A token is a JWT (RFC 7519) with `iss` and `aud` "collab", `sub` a user's id, `name`, `guest`,
-`iat`, `exp` and `jti`, signed by HS256 with the server's own secret. Which key and algorithm a
-token is checked with is never the token's choice (RFC 8725, 3.1).
+`iat`, `exp`, `jti`, `sid` and `auth_time`, signed by HS256 with the server's own secret. Which key
+and algorithm a token is checked with is never the token's choice (RFC 8725, 3.1).
+
+Whoever signs in begins a *sign-in*: `sid` names it and `auth_time` is when it began. The tokens
+that others are renewed by keep both, so that all of them end together.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -16,13 +22,17 @@ import jwt
 from collab.errors import Misconfigured, Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from collab.access.roles import Role
 
 ALGORITHM = "HS256"
 ISSUER = AUDIENCE = "collab"
 MIN_SECRET_BYTES = 32  # as long as the hash (RFC 7518, 3.2)
 MAX_TOKEN_CHARS = 4_096
 MAX_USER_ID_CHARS = 64
+MAX_SIGN_IN_CHARS = 64
+MAX_TIME_S = 2**53
 LEEWAY_S = 5
 """How far the clocks of two servers may be apart."""
 
@@ -36,12 +46,20 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a valid token says. `expires_at` is in seconds since 1970."""
+    """What a valid token says.
+
+    `expires_at` is in seconds since 1970. `sign_in` names the sign-in that the token is of, and
+    `issued_at` is when that one's first token was issued, in milliseconds since 1970. `roles` are
+    those that the token itself gives, by a document's id or "*" for all.
+    """
 
     user_id: str
     name: str
     guest: bool
     expires_at: int
+    sign_in: str
+    issued_at: int
+    roles: Mapping[str, Role] = field(default_factory=dict)
 
     @property
     def user(self) -> User:
@@ -59,27 +77,32 @@ class Tokens:
         self._ttl_s = ttl_s
         self._clock = clock
 
-    def issue(self, user: User) -> tuple[str, int]:
-        """A token, and when it expires in seconds since 1970."""
-        now = int(self._clock())
-        expires_at = now + self._ttl_s
+    def issue(self, user: User, renewed: Identity | None = None) -> tuple[str, int]:
+        """A token, and when it expires in seconds since 1970. It is of the sign-in of the token
+        that it renews, else of a new one.
+        """
+        now = self._clock()
+        expires_at = int(now) + self._ttl_s
+        token_id = secrets.token_urlsafe(12)
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": user.id,
             "name": user.name,
             "guest": user.guest,
-            "iat": now,
+            "iat": int(now),
             "exp": expires_at,
-            "jti": secrets.token_urlsafe(12),
+            "jti": token_id,
+            "sid": token_id if renewed is None else renewed.sign_in,
+            "auth_time": round(now, 3) if renewed is None else renewed.issued_at / 1000,
         }
         return jwt.encode(claims, self._secret, ALGORITHM), expires_at
 
-    def verify(self, token: str) -> Identity:
+    async def verify(self, token: str) -> Identity:
         """Raises `Unauthorized`, which tells an expired token from one that is not valid."""
         if len(token) > MAX_TOKEN_CHARS or not token.isascii():
             raise _not_valid()
-        identity = _identity(self._claims(token))
+        identity = _identity(self._claims(token), token)
         if self.expired(identity):
             raise Unauthorized("the token has expired")
         return identity
@@ -107,12 +130,35 @@ class Tokens:
             raise _not_valid() from None
 
 
-def _identity(claims: dict[str, Any]) -> Identity:
+def _identity(claims: dict[str, Any], token: str) -> Identity:
+    # One that names no sign-in is one by itself; one without a time is older than any other.
+    sign_in = claims.get("sid", claims.get("jti", digest(token)))
+    issued_at: Any = claims.get("auth_time", claims.get("iat", 0))
     match claims:
         case {"sub": str(user_id), "name": str(name), "guest": bool(guest), "exp": int(expires_at)}:
-            if not isinstance(expires_at, bool) and 0 < len(user_id) <= MAX_USER_ID_CHARS:
-                return Identity(user_id, name, guest, expires_at)
+            if (
+                0 < len(user_id) <= MAX_USER_ID_CHARS
+                and isinstance(sign_in, str)
+                and 0 < len(sign_in) <= MAX_SIGN_IN_CHARS
+                and _is_time(expires_at)
+                and _is_time(issued_at)
+            ):
+                at = round(issued_at * 1000)
+                return Identity(user_id, name, guest, expires_at, sign_in, at)
     raise _not_valid()
+
+
+def _is_time(claim: object) -> bool:
+    """Whether it is a number of seconds since 1970, in which no NaN can hide."""
+    if isinstance(claim, bool) or not isinstance(claim, int | float):
+        return False
+    return 0 <= claim <= MAX_TIME_S
+
+
+def digest(*parts: str) -> str:
+    """A hash that stands for what it is of, where that is secret or long: 43 of `A-Za-z0-9_-`."""
+    hashed = hashlib.sha256(json.dumps(parts).encode()).digest()
+    return base64.urlsafe_b64encode(hashed).decode().rstrip("=")
 
 
 def _not_valid() -> Unauthorized:

@@ -73,7 +73,7 @@ async def sign_in_as_guest(body: NewGuest, services: Services) -> SignedIn:
 @router.post("/auth/refresh", responses=documented(Unauthorized))
 async def refresh(user: CurrentUser, services: Services) -> Token:
     """A new token for a valid one."""
-    token, expires_at = services.tokens.issue(user.user)
+    token, expires_at = services.tokens.issue(user.user, user)
     return Token(token=token, expires_at=_time(expires_at))
 
 
@@ -100,7 +100,7 @@ async def change_name(body: NewName, caller: CurrentUser, services: Services) ->
     user = replace(caller.user, name=name)
     at = services.now_ms()
     await services.database.write(lambda connection: users.rename(connection, user, at))
-    token, expires_at = services.tokens.issue(user)
+    token, expires_at = services.tokens.issue(user, caller)
     return SignedIn(token=token, expires_at=_time(expires_at), user=_shown(user))
 
 

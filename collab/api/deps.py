@@ -34,7 +34,7 @@ _Bearer = Annotated[
 async def _current_user(bearer: _Bearer, services: Services) -> Identity:
     if bearer is None:
         raise Unauthorized("a token is needed: Authorization: Bearer …")
-    return services.tokens.verify(bearer.credentials)
+    return await services.tokens.verify(bearer.credentials)
 
 
 CurrentUser = Annotated[Identity, Depends(_current_user)]

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocketDisconnect
 
 from collab.api.problems import problem_response
-from collab.errors import NotReady, Problem, SessionEnd, Unavailable
+from collab.errors import CloseCode, NotReady, Problem, SessionEnd, Unauthorized, Unavailable
 from collab.live import handshake
 from collab.live.asgi import sending
 from collab.live.session import Session
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collab.access.roles import Role
     from collab.access.tokens import Identity
     from collab.api.services import Services
-    from collab.counts import Counts
     from collab.live.handshake import Handshake, Place
     from collab.rooms.open_room import OpenRoom
 
@@ -87,7 +86,7 @@ async def _check(
     """Who comes, and what they may do (H2, H3). Raises `Problem`."""
     handshake.check_origin(websocket.headers, services.settings.allowed_origins)
     asked = handshake.parse(websocket.query_params, websocket.headers)
-    identity = services.tokens.verify(asked.token)
+    identity = await services.tokens.verify(asked.token)
     document = await documents.opened(
         services.database, document_id, identity.user, services.now_ms()
     )
@@ -129,7 +128,7 @@ async def _serve(
                 took_effect=took_effect,
             )
             session.start(welcome, newcomer.arrival, told)
-            await _converse(websocket, session, services.counts)
+            await _converse(websocket, session, services)
 
 
 def _resumed(room: OpenRoom, resume: Place | None) -> Place | None:
@@ -177,17 +176,31 @@ async def _transport(websocket: WebSocket) -> AsyncIterator[Transport]:
         yield transport
 
 
-async def _converse(websocket: WebSocket, session: Session, counts: Counts) -> None:
-    """Feed the session until the connection ends."""
+async def _converse(websocket: WebSocket, session: Session, services: Services) -> None:
+    """Feed the session until the connection ends, one message after the other: while a token is
+    verified, for which a key may have to be fetched, what comes after it waits.
+    """
     try:
         while True:
             message = await websocket.receive()
             if message["type"] == "websocket.disconnect":
-                counts.closes[message.get("code", 1005)] += 1
+                services.counts.closes[message.get("code", 1005)] += 1
                 return
             try:
-                session.receive(message.get("text"))
+                token = session.receive(message.get("text"))
+                if token is not None:
+                    session.renew(await _verified(services, token))
             except SessionEnd as reason:
                 session.end(reason)
     finally:
         session.leave()
+
+
+async def _verified(services: Services, token: str) -> Identity | None:
+    """Whose the token is, None if that cannot be known now. Raises `SessionEnd` (X1)."""
+    try:
+        return await services.tokens.verify(token)
+    except Unauthorized as error:
+        raise SessionEnd(CloseCode.TOKEN_EXPIRED, error.message) from None
+    except NotReady:
+        return None

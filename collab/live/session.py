@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 import structlog
 
 from collab.access.roles import Right, Role
-from collab.errors import CloseCode, Forbidden, Refusal, SessionEnd, Unauthorized
+from collab.errors import CloseCode, Forbidden, Refusal, SessionEnd
 from collab.live import messages, pace
 from collab.log.entry import Entry
 from collab.rooms.frames import Batch
@@ -130,15 +130,20 @@ class Session:
 
     # -- What comes in ------------------------------------------------------------------------
 
-    def receive(self, data: str | None) -> None:
-        """Take a text message, None for a binary one. Raises `SessionEnd` for a bad one (P6)."""
+    def receive(self, data: str | None) -> str | None:
+        """Take a text message, None for a binary one. Raises `SessionEnd` for a bad one (P6).
+
+        Returns the token that the client would go on with, if it sent one: it has to be verified
+        before the next message is taken (X1).
+        """
         if isinstance(self._state, Ended):
-            return
+            return None
         self._heard_at = time.monotonic()
         if data is None:
             raise SessionEnd(CloseCode.PROTOCOL, "messages are text")
         price = pace.price(len(data))
         message = messages.decode(data)
+        token = None
         match message:
             case messages.Push():
                 price = self._push(message, price)
@@ -149,10 +154,11 @@ class Session:
             case messages.Beat():
                 pass
             case messages.Token():
-                self._renew(message.token)
+                token = message.token
             case _:
                 assert_never(message)
         self._pace.pay(price, self._heard_at)
+        return token
 
     def heard_noise(self) -> None:
         """A frame came in that carries no message: a ping, a pong, or a part of a message."""
@@ -204,12 +210,13 @@ class Session:
             case _:
                 raise SessionEnd(CloseCode.PROTOCOL, "a push is in flight")
 
-    def _renew(self, token: str) -> None:
-        """X1."""
-        try:
-            identity = self._tokens.verify(token)
-        except Unauthorized as error:
-            raise SessionEnd(CloseCode.TOKEN_EXPIRED, error.message) from None
+    def renew(self, identity: Identity | None) -> None:
+        """Go on with a token that says this, or with the one it has if nothing is known of the new
+        one. Raises `SessionEnd` for somebody else's (X1).
+        """
+        self._heard_at = time.monotonic()  # nobody was listening meanwhile
+        if identity is None:
+            return
         if identity.user_id != self._identity.user_id:
             raise SessionEnd(CloseCode.TOKEN_EXPIRED, "this token is another user's")
         self._identity = identity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -27,6 +28,8 @@ CLAIMS = {
     "iat": NOW,
     "exp": NOW + TTL_S,
     "jti": "1",
+    "sid": "1",
+    "auth_time": NOW,
 }
 ANYTHING = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers())
 
@@ -45,17 +48,23 @@ def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: str = ""
     return ".".join([*encoded, signature])
 
 
+def verified(token: str, now: float = NOW) -> Identity:
+    """None of these waits for anything."""
+    return asyncio.run(tokens(now).verify(token))
+
+
 def refusal(token: str, now: float = NOW) -> str:
     with pytest.raises(Unauthorized) as refused:
-        tokens(now).verify(token)
+        verified(token, now)
     return refused.value.message
 
 
 def test_a_token_says_who_it_was_issued_to_and_until_when() -> None:
     token, expires_at = tokens().issue(ADA)
     assert expires_at == NOW + TTL_S
-    identity = tokens().verify(token)
-    assert identity == Identity("ada", ADA.name, guest=True, expires_at=expires_at)
+    identity = verified(token)
+    assert identity.expires_at == expires_at
+    assert (identity.issued_at, identity.roles) == (NOW * 1000, {})
     assert identity.user == ADA
 
 
@@ -63,7 +72,37 @@ def test_a_token_has_the_claims_that_are_documented() -> None:
     token, _ = tokens().issue(ADA)
     assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
     claims = jwt.decode(token, options={"verify_signature": False})
-    assert claims == {**CLAIMS, "name": ADA.name, "jti": claims["jti"]}
+    token_id = claims["jti"]
+    assert claims == {**CLAIMS, "name": ADA.name, "jti": token_id, "sid": token_id}
+
+
+def test_a_token_that_renews_another_is_of_the_same_sign_in() -> None:
+    first = verified(tokens().issue(ADA)[0])
+    again = verified(tokens(NOW + 60).issue(ADA, first)[0], NOW + 60)
+    assert (again.sign_in, again.issued_at) == (first.sign_in, first.issued_at)
+    assert again.expires_at == first.expires_at + 60
+
+
+def test_two_sign_ins_of_one_user_are_not_the_same() -> None:
+    first, second = (verified(tokens().issue(ADA)[0]) for _ in range(2))
+    assert first.sign_in != second.sign_in
+
+
+def test_a_sign_in_is_dated_to_the_millisecond() -> None:
+    assert verified(tokens(NOW + 0.1234).issue(ADA)[0]).issued_at == NOW * 1000 + 123
+
+
+def test_a_token_from_before_there_were_sign_ins_is_one_of_its_own() -> None:
+    claims = {name: CLAIMS[name] for name in CLAIMS.keys() - {"sid", "auth_time"}}
+    identity = verified(signed({**claims, "jti": "7"}))
+    assert (identity.sign_in, identity.issued_at) == ("7", NOW * 1000)
+
+
+def test_a_token_that_names_no_sign_in_and_no_time_is_older_than_all_others() -> None:
+    claims = {name: CLAIMS[name] for name in ("iss", "aud", "sub", "name", "guest", "exp")}
+    first, second = (verified(signed({**claims, "n": n})) for n in range(2))
+    assert first.sign_in != second.sign_in
+    assert first.issued_at == second.issued_at == 0
 
 
 def test_two_tokens_are_never_the_same() -> None:
@@ -72,13 +111,13 @@ def test_two_tokens_are_never_the_same() -> None:
 
 def test_a_token_is_valid_until_a_little_after_it_expires() -> None:
     token, expires_at = tokens().issue(ADA)
-    tokens(expires_at + LEEWAY_S - 0.1).verify(token)
+    verified(token, expires_at + LEEWAY_S - 0.1)
     assert refusal(token, expires_at + LEEWAY_S) == "the token has expired"
 
 
 def test_a_token_of_a_server_whose_clock_is_ahead_is_valid() -> None:
     token, _ = tokens(NOW + 3).issue(ADA)
-    assert tokens(NOW).verify(token).user == ADA
+    assert verified(token).user == ADA
 
 
 @pytest.mark.parametrize(
@@ -95,11 +134,20 @@ def test_a_token_of_a_server_whose_clock_is_ahead_is_valid() -> None:
         {"exp": "soon"},
         {"exp": True},
         {"exp": 1.8e9},
+        {"exp": 2**53 + 1},
+        {"sid": ""},
+        {"sid": 7},
+        {"sid": "x" * 65},
+        {"auth_time": "then"},
+        {"auth_time": True},
+        {"auth_time": -1},
+        {"auth_time": float("nan")},
+        {"auth_time": float("inf")},
     ],
     ids=str,
 )
 def test_a_wrong_claim_is_not_valid(wrong: dict[str, Any]) -> None:
-    tokens().verify(signed(CLAIMS))
+    verified(signed(CLAIMS))
     assert refusal(signed({**CLAIMS, **wrong})) == "the token is not valid"
 
 
@@ -176,7 +224,7 @@ def test_signed_claims_of_any_form_are_an_identity_or_refused(wrong: dict[str, A
     if not isinstance(claims["iss"], str):
         claims["iss"] = "other"  # PyJWT does not encode the rest
     try:
-        identity = tokens().verify(signed(claims))
+        identity = verified(signed(claims))
     except Unauthorized:
         return
     assert identity.user_id == claims["sub"]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collab.access.tokens import Tokens, User
+from collab.access.tokens import Identity, Tokens, User
+from collab.errors import NotReady
 from tests.peer import Peer
 from tests.serving import SECRET, Serving, serving
 
@@ -231,6 +232,47 @@ async def test_x1_another_users_token_does_not_renew(server: Serving, user: str 
     token = _token(User(user, "Eve", guest=True), 60) if user else "no token"
     await peer.send({"type": "token", "token": token})
     assert await peer.closed() == 4401
+
+
+async def test_x1_what_comes_after_a_token_waits_until_it_is_verified(
+    server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key may have to be fetched: what others type goes on meanwhile."""
+    document_id = await server.document()
+    ada, bob = await server.join(document_id), await server.join(document_id, "Bob")
+    asked, told = asyncio.Event(), asyncio.Event()
+
+    async def verify(self: Tokens, token: str) -> Identity:
+        asked.set()
+        await told.wait()
+        return await right(self, token)
+
+    right = Tokens.verify
+    monkeypatch.setattr(Tokens, "verify", verify)
+    await ada.send({"type": "token", "token": await server.token()})
+    await ada.push([[0, "a"]])
+    await asked.wait()
+    await bob.push([[0, "b"]])
+    assert [client for client, _, _ in (await ada.hear("updates"))["updates"]] == [bob.name]
+    told.set()
+    assert [client for client, _, _ in (await ada.hear("updates"))["updates"]] == [ada.name]
+    await ada.leave()
+    await bob.leave()
+
+
+async def test_x1_a_token_that_cannot_be_verified_now_changes_nothing(
+    server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = await server.join(await server.document())
+
+    async def verify(self: Tokens, token: str) -> Identity:
+        raise NotReady("the keys cannot be fetched")
+
+    monkeypatch.setattr(Tokens, "verify", verify)
+    await peer.send({"type": "token", "token": "of.another.issuer"})
+    await peer.push([[0, "a"]])
+    await peer.heard(1)
+    await peer.leave()
 
 
 def _token(user: User, seconds: int) -> str:
