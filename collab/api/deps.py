@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from collab.access.roles import Right
+from collab.access.roles import Action
 from collab.access.tokens import Identity
 from collab.api import services
 from collab.errors import Denied, NotReady, Unauthorized, Unavailable, Unprocessable
@@ -51,7 +51,7 @@ OpenDocument = Annotated[documents.Document, Depends(_open_document)]
 
 
 async def _writable_document(document: OpenDocument) -> documents.Document:
-    if not document.role.may(Right.WRITE):
+    if not document.role.may(Action.WRITE):
         raise Denied(f"a {document.role.value} may not write")
     return document
 

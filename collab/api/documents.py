@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from sqlalchemy import Connection
 
-from collab.access.roles import Right, Role
+from collab.access.roles import Action, Role
 from collab.api.deps import NO_QUERY, CurrentUser, OpenDocument, Services
 from collab.api.fields import one_line, whole_text
 from collab.api.idempotency import RequestOnce, Transaction
@@ -191,7 +191,7 @@ async def look(document: OpenDocument, services: Services) -> Document:
 )
 async def rename(body: Renaming, document: OpenDocument, services: Services) -> Document:
     """Give it another title: whoever may write may do so."""
-    if not document.role.may(Right.WRITE):
+    if not document.role.may(Action.RENAME):
         raise Denied(f"a {document.role.value} may not rename a document")
     title, at = one_line(body.title, "/title", services.settings.max_title_units), services.now_ms()
     await services.database.write(
@@ -208,7 +208,7 @@ async def rename(body: Renaming, document: OpenDocument, services: Services) -> 
 )
 async def delete(document: OpenDocument, services: Services) -> None:
     """Delete it for everybody and for good: its owner alone may. Its editors' sessions end."""
-    if not document.role.may(Right.MANAGE):
+    if not document.role.may(Action.DELETE):
         raise Denied("only its owner may delete a document")
     await services.database.write(lambda connection: documents.delete(connection, document.id))
     await services.registry.remove(document.id)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import structlog
 
-from collab.access.roles import Right, Role
+from collab.access.roles import Action, Role
 from collab.errors import CloseCode, Forbidden, Refusal, SessionEnd
 from collab.live import messages, pace
 from collab.log.entry import Entry
@@ -179,7 +179,7 @@ class Session:
         self._state = InFlight(push.seq)
         rebasing = 0.0
         try:
-            if not self._role.may(Right.WRITE):
+            if not self._role.may(Action.WRITE):
                 raise Forbidden(f"a {self._role.value} may not write")
             self._pace.push(price, self._heard_at)
             updates = messages.parse_updates(push.updates, self._limits)
