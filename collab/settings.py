@@ -48,6 +48,13 @@ class Limits(BaseSettings):
     max_welcomes: int = Field(64, ge=1)  # with a long text, under way at once
     max_title_units: int = Field(200, ge=1)
 
+    # Guesses of a password: so many at once, and again one after so long. For one account or link,
+    # and for all from one address, which a whole school may share.
+    password_guesses: int = Field(10, ge=1)
+    password_guess_every_s: float = Field(60.0, gt=0)
+    address_guesses: int = Field(200, ge=1)
+    address_guess_every_s: float = Field(0.5, gt=0)
+
 
 class Settings(Limits):
     """One server's settings. Every field is an environment variable `COLLAB_<NAME>`."""

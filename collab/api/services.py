@@ -23,6 +23,7 @@ from collab.log.redis.log import RedisLog
 from collab.rooms.registry import Registry
 from collab.rooms.sweep import sweep
 from collab.storage.database import Database, database_at
+from collab.storage.guesses import Allowance, Guessed, Guessing
 from collab.storage.history import forget_clients
 from collab.storage.idempotency import forget_expired
 from collab.storage.ids import new_id
@@ -59,6 +60,7 @@ class Services:
     registry: Registry
     welcomes: Welcomes
     paces: Paces
+    guessing: Guessing
     counts: Counts
     clock: Callable[[], float]
     requests_under_way: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -94,6 +96,7 @@ async def keep_house(services: Services) -> None:
         try:
             await _all(services, partial(forget_clients, before=now - CLIENTS_KEPT_MS, limit=SLICE))
             await _all(services, partial(forget_expired, now=now, limit=SLICE))
+            await _all(services, partial(services.guessing.forget_full, limit=SLICE))
         except SQLAlchemyError as error:
             log.warning("housekeeping failed", error=type(error).__name__)
         await asyncio.sleep(HOUSEKEEPING_S)
@@ -103,6 +106,17 @@ async def _all(services: Services, forget_some: Callable[[Connection], int]) -> 
     """In many short transactions, since commits wait for each."""
     while await services.database.write(forget_some) == SLICE:
         pass
+
+
+def guessing_at(database: Database, settings: Settings, clock: Callable[[], float]) -> Guessing:
+    """The allowances that the settings name."""
+    one_password = Allowance(settings.password_guesses, settings.password_guess_every_s)
+    allowances = {
+        Guessed.ADDRESS: Allowance(settings.address_guesses, settings.address_guess_every_s),
+        Guessed.USERNAME: one_password,
+        Guessed.LINK: one_password,
+    }
+    return Guessing(database, allowances, lambda: int(clock() * 1000))
 
 
 async def finish(writer: Writer, writing: asyncio.Task[None], patience_s: float) -> None:
@@ -185,9 +199,17 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
         welcomes = Welcomes(
             settings.max_welcomes, wait_s=settings.open_timeout_s, hold_s=WELCOME_HOLD_S
         )
-        paces = Paces(settings)
         services = Services(
-            settings, database, order, tokens, registry, welcomes, paces, counts, clock
+            settings,
+            database,
+            order,
+            tokens,
+            registry,
+            welcomes,
+            Paces(settings),
+            guessing_at(database, settings, clock),
+            counts,
+            clock,
         )
         stack.callback(services.comparing.shutdown, wait=False, cancel_futures=True)
         housekeeping = tasks.create_task(keep_house(services), name="housekeeping")
