@@ -10,9 +10,9 @@
     │   ├── RateLimited        the client: later
     │   └── Unavailable        the operator: ordering or storage is down; later
     ├── Problem            a request or a handshake that is refused
-    │   ├── BadRequest, Unauthorized, Denied, NotFound, Conflict, VersionsFull, PreconditionFailed,
-    │   ├── BodyTooLarge, TextTooLong, UnsupportedMedia, Unprocessable, KeyReused,
-    │   ├── PreconditionRequired, TooMany,
+    │   ├── BadRequest, Unauthorized, Denied, WrongPassword, NotFound, Conflict, UsernameTaken,
+    │   ├── VersionsFull, PreconditionFailed, BodyTooLarge, TextTooLong, UnsupportedMedia,
+    │   ├── Unprocessable, KeyReused, PreconditionRequired, TooMany,
     │   └── NotReady (Damaged: the operator)
     ├── SessionEnd         a session that ends, with its close code (L3)
     └── Misconfigured      the operator: the server does not start
@@ -94,12 +94,20 @@ class Denied(Problem):
     code, status, title = "forbidden", 403, "Not allowed"
 
 
+class WrongPassword(Problem):
+    code, status, title = "wrong_password", 403, "Wrong password"
+
+
 class NotFound(Problem):
     code, status, title = "not_found", 404, "Not found"
 
 
 class Conflict(Problem):
     code, status, title = "conflict", 409, "Conflict"
+
+
+class UsernameTaken(Problem):
+    code, status, title = "username_taken", 409, "Username taken"
 
 
 class VersionsFull(Problem):

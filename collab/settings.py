@@ -69,6 +69,8 @@ class Settings(Limits):
     guests: bool | None = None
     allowed_origins: Separated = ()
     trusted_proxies: Separated = ("127.0.0.1",)
+    password_memory_kib: int = Field(65_536, ge=32, le=4_194_304)
+    password_passes: int = Field(3, ge=1, le=100)
     token_ttl_s: int = Field(24 * 3600, ge=60)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics: bool = True

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from collab.access.passwords import Passwords
 from collab.access.tokens import Tokens
 from collab.api.paces import Paces
 from collab.counts import Counts
@@ -61,6 +62,7 @@ class Services:
     welcomes: Welcomes
     paces: Paces
     guessing: Guessing
+    passwords: Passwords
     counts: Counts
     clock: Callable[[], float]
     requests_under_way: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -208,10 +210,12 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
             welcomes,
             Paces(settings),
             guessing_at(database, settings, clock),
+            Passwords(settings.password_memory_kib, settings.password_passes),
             counts,
             clock,
         )
         stack.callback(services.comparing.shutdown, wait=False, cancel_futures=True)
+        stack.callback(services.passwords.close)
         housekeeping = tasks.create_task(keep_house(services), name="housekeeping")
         stack.callback(housekeeping.cancel)
         yield services
