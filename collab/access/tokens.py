@@ -10,15 +10,14 @@ that others are renewed by keep both, so that all of them end together.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jwt
 
+from collab.access.digest import digest
+from collab.access.revocation import Revocations
 from collab.errors import Misconfigured, Unauthorized
 
 if TYPE_CHECKING:
@@ -67,12 +66,13 @@ class Identity:
 
 
 class Tokens:
-    """Issues and verifies. `clock` gives seconds since 1970."""
+    """Issues and verifies, and knows what was revoked. `clock` gives seconds since 1970."""
 
     def __init__(self, secret: str, ttl_s: int, clock: Callable[[], float]) -> None:
         """Raises `Misconfigured` for a secret that could be guessed."""
         if len(secret.encode()) < MIN_SECRET_BYTES:
             raise Misconfigured(f"COLLAB_SECRET must be at least {MIN_SECRET_BYTES} bytes long")
+        self.revocations = Revocations()
         self._secret = secret
         self._ttl_s = ttl_s
         self._clock = clock
@@ -103,12 +103,18 @@ class Tokens:
         if len(token) > MAX_TOKEN_CHARS or not token.isascii():
             raise _not_valid()
         identity = _identity(self._claims(token), token)
-        if self.expired(identity):
-            raise Unauthorized("the token has expired")
+        over = self.over(identity)
+        if over is not None:
+            raise Unauthorized(over)
         return identity
 
-    def expired(self, identity: Identity) -> bool:
-        return identity.expires_at + LEEWAY_S <= self._clock()
+    def over(self, identity: Identity) -> str | None:
+        """Why the token that says this is not valid any more, None while it is."""
+        if identity.expires_at + LEEWAY_S <= self._clock():
+            return "the token has expired"
+        if self.revocations.end(identity):
+            return "this sign-in has ended"
+        return None
 
     def _claims(self, token: str) -> dict[str, Any]:
         """The claims of a token that is signed as it must be, for us and by us."""
@@ -153,12 +159,6 @@ def _is_time(claim: object) -> bool:
     if isinstance(claim, bool) or not isinstance(claim, int | float):
         return False
     return 0 <= claim <= MAX_TIME_S
-
-
-def digest(*parts: str) -> str:
-    """A hash that stands for what it is of, where that is secret or long: 43 of `A-Za-z0-9_-`."""
-    hashed = hashlib.sha256(json.dumps(parts).encode()).digest()
-    return base64.urlsafe_b64encode(hashed).decode().rstrip("=")
 
 
 def _not_valid() -> Unauthorized:

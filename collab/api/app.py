@@ -16,6 +16,7 @@ from collab.api import (
     health,
     metrics,
     problems,
+    sign_out,
     static,
     text,
     updates,
@@ -55,7 +56,7 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
     )
     app.add_middleware(Compression)
     problems.install(app)
-    for part in (health, auth, documents, text, events, updates, versions, compare, live):
+    for part in (health, auth, sign_out, documents, text, events, updates, versions, compare, live):
         app.include_router(part.router)
     if settings.metrics:
         app.include_router(metrics.router)

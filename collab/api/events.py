@@ -119,7 +119,7 @@ async def _events(
     try:
         async with aclosing(follow(services.database, room, after, heartbeat_s)) as pages:
             async for page in pages:
-                if services.tokens.expired(user):
+                if services.tokens.over(user) is not None:
                     return
                 known = await names.of(page)
                 services.counts.deliveries += len(page)

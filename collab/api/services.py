@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from collab.access.passwords import Passwords
 from collab.access.tokens import Tokens
+from collab.api import revoking
 from collab.api.paces import Paces
 from collab.counts import Counts
 from collab.errors import Misconfigured
@@ -28,6 +29,7 @@ from collab.storage.guesses import Allowance, Guessed, Guessing
 from collab.storage.history import forget_clients
 from collab.storage.idempotency import forget_expired
 from collab.storage.ids import new_id
+from collab.storage.revocations import forget_expired as forget_revocations
 from collab.storage.runs import Runs
 from collab.storage.upkeep import Upkeep
 from collab.storage.writer import Writer
@@ -99,6 +101,7 @@ async def keep_house(services: Services) -> None:
             await _all(services, partial(forget_clients, before=now - CLIENTS_KEPT_MS, limit=SLICE))
             await _all(services, partial(forget_expired, now=now, limit=SLICE))
             await _all(services, partial(services.guessing.forget_full, limit=SLICE))
+            await _all(services, partial(forget_revocations, now=now, limit=SLICE))
         except SQLAlchemyError as error:
             log.warning("housekeeping failed", error=type(error).__name__)
         await asyncio.sleep(HOUSEKEEPING_S)
@@ -218,4 +221,7 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
         stack.callback(services.passwords.close)
         housekeeping = tasks.create_task(keep_house(services), name="housekeeping")
         stack.callback(housekeeping.cancel)
+        await revoking.read_all(services)
+        following = tasks.create_task(revoking.follow(services), name="revocations")
+        stack.callback(following.cancel)
         yield services

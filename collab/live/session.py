@@ -127,6 +127,7 @@ class Session:
             told()
         self._room.attendance.join(self, arrival)
         self._room.fanout.catch_up(self)
+        self._check_token()  # it was verified a while ago
 
     # -- What comes in ------------------------------------------------------------------------
 
@@ -289,8 +290,13 @@ class Session:
             self.end(SessionEnd(CloseCode.FELL_BEHIND, "nothing was read for too long; come back"))
         elif now - self._heard_at > 2 * self._limits.heartbeat_s:
             self.end(SessionEnd(CloseCode.SILENT, "nothing was heard for two heartbeats"))
-        elif self._tokens.expired(self._identity):
-            self.end(SessionEnd(CloseCode.TOKEN_EXPIRED, "the token has expired"))
+        else:
+            self._check_token()
+
+    def _check_token(self) -> None:
+        over = self._tokens.over(self._identity)
+        if over is not None:
+            self.end(SessionEnd(CloseCode.TOKEN_EXPIRED, over))
 
     def _watch(self, now: float) -> None:
         """Note whether the client reads (U4). While it does, it lives, though no beat reaches it

@@ -319,6 +319,12 @@ class Registry:
             tick += 1
             self._tick(tick, time.monotonic())
 
+    def check_sessions(self) -> None:
+        """Something may have ended some of them just now."""
+        now = time.monotonic()
+        for room in tuple(self._rooms.values()):
+            room.attendance.check(now)
+
     def _tick(self, tick: int, now: float) -> None:
         for room in tuple(self._rooms.values()):
             room.check(now)

@@ -34,6 +34,7 @@ async def test_every_answer_is_documented_and_none_is_an_error_of_the_server(
             f"--header=Authorization: Bearer {token}",
             "--checks=all",
             f"--exclude-checks={UNSAYABLE}",
+            "--exclude-path=/v1/auth/logout",  # or all that follows would be 401
             f"--max-examples={EXAMPLES}",
             f"--seed={seed}",
             "--request-timeout=20",
