@@ -69,6 +69,7 @@ class Settings(Limits):
     guests: bool | None = None
     allowed_origins: Separated = ()
     trusted_proxies: Separated = ("127.0.0.1",)
+    registration: bool | None = None
     password_memory_kib: int = Field(65_536, ge=32, le=4_194_304)
     password_passes: int = Field(3, ge=1, le=100)
     token_ttl_s: int = Field(24 * 3600, ge=60)
@@ -95,6 +96,11 @@ class Settings(Limits):
     def guests_allowed(self) -> bool:
         """Guests need no account: as set, else only where nobody else can reach the server."""
         return self.on_loopback if self.guests is None else self.guests
+
+    @property
+    def registration_allowed(self) -> bool:
+        """People may make accounts: as set, else yes."""
+        return self.registration is not False
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -13,12 +13,15 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from argon2.profiles import RFC_9106_LOW_MEMORY as RECOMMENDED
 
-from collab.errors import NotReady
+from collab.errors import NotReady, Unprocessable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+MIN_CHARS = 8
+MAX_CHARS = 256
 
 THREADS = 2
 """How many passwords are hashed at once: each takes a processor, and `memory_kib`."""
@@ -78,9 +81,21 @@ class Passwords:
             self._room += 1
 
 
-def _bytes(password: str) -> bytes:
+def check(password: str, username: str, pointer: str) -> None:
+    """Whether the owner of a username, in lower case, may have it. Raises `Unprocessable`."""
+    if len(password) > MAX_CHARS or len(_composed(password)) < MIN_CHARS:
+        raise Unprocessable(f"must have {MIN_CHARS} to {MAX_CHARS} characters", pointer=pointer)
+    if password.lower() == username:
+        raise Unprocessable("must not be the username", pointer=pointer)
+
+
+def _composed(password: str) -> str:
     """As it was typed, whichever way the keyboard composes an accent."""
-    return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
+    return unicodedata.normalize("NFC", password)
+
+
+def _bytes(password: str) -> bytes:
+    return _composed(password).encode("utf-8", "surrogatepass")
 
 
 def _nobodys(hasher: PasswordHasher) -> str:

@@ -14,6 +14,7 @@ from collab.api import (
     documents,
     events,
     health,
+    me,
     metrics,
     problems,
     sign_out,
@@ -56,7 +57,19 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
     )
     app.add_middleware(Compression)
     problems.install(app)
-    for part in (health, auth, sign_out, documents, text, events, updates, versions, compare, live):
+    for part in (
+        health,
+        auth,
+        me,
+        sign_out,
+        documents,
+        text,
+        events,
+        updates,
+        versions,
+        compare,
+        live,
+    ):
         app.include_router(part.router)
     if settings.metrics:
         app.include_router(metrics.router)

@@ -40,6 +40,14 @@ async def _current_user(bearer: _Bearer, services: Services) -> Identity:
 CurrentUser = Annotated[Identity, Depends(_current_user)]
 
 
+async def _perhaps_user(bearer: _Bearer, services: Services) -> Identity | None:
+    return None if bearer is None else await services.tokens.verify(bearer.credentials)
+
+
+PerhapsUser = Annotated[Identity | None, Depends(_perhaps_user)]
+"""None for whoever sends no token. One that is not valid is refused."""
+
+
 async def _open_document(
     document_id: str, user: CurrentUser, services: Services
 ) -> documents.Document:

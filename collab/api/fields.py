@@ -13,6 +13,9 @@ MAX_INTEGER = 2**53 - 1
 _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode's categories of control characters, surrogates, and line and paragraph separators."""
 
+USERNAME = re.compile(r"^[A-Za-z0-9._@+-]{3,64}$", re.ASCII)
+"""In ASCII alone: no two usernames look alike."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """One that JSON could not join to another."""
 
@@ -25,6 +28,13 @@ def one_line(written: str, pointer: str, max_units: int) -> str:
     if any(unicodedata.category(character) in _UNPRINTABLE for character in line):
         raise Unprocessable("must be one line without control characters", pointer=pointer)
     return line
+
+
+def username(written: str, pointer: str) -> str:
+    """A username in lower case. Raises `Unprocessable`."""
+    if not USERNAME.fullmatch(written):
+        raise Unprocessable("must be 3 to 64 of A-Z a-z 0-9 . _ @ + -", pointer=pointer)
+    return written.lower()
 
 
 def whole_text(written: str, pointer: str | None, max_units: int) -> str:

@@ -68,10 +68,9 @@ class Guessing:
         if wait_ms:
             raise TooMany("too many attempts; try again later", retry_after_ms=wait_ms)
 
-    async def give_back(self, kind: Guessed, subject: str) -> None:
+    def give_back(self, connection: Connection, kind: Guessed, subject: str) -> None:
         """The guess was right: the whole allowance is there again."""
-        key = _key(kind, subject)
-        await self._database.write(lambda connection: give_back(connection, key))
+        connection.execute(delete(guesses).where(guesses.c.key == _key(kind, subject)))
 
     def forget_full(self, connection: Connection, limit: int) -> int:
         """Remove rows from which nothing is missing any more. Returns how many: those above the
@@ -111,10 +110,6 @@ def missing_ms(connection: Connection, key: str, allowance: Allowance, now: int)
     if there_is is None or there_is >= 1.0:
         return 0
     return math.ceil((1.0 - there_is) * allowance.every_s * 1000)
-
-
-def give_back(connection: Connection, key: str) -> None:
-    connection.execute(delete(guesses).where(guesses.c.key == key))
 
 
 def forget(connection: Connection, before: int, limit: int) -> int:

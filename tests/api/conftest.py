@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+CHEAP = {"password_memory_kib": 32, "password_passes": 1}
 SECRET = "the secret of these tests, and of no others"
 
 
@@ -26,7 +27,7 @@ def serve(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Api]]:
 
     @asynccontextmanager
     async def serving(**given: Any) -> AsyncIterator[Api]:
-        settings = Settings(**{"data_dir": tmp_path, "secret": SECRET, **given})
+        settings = Settings(**{"data_dir": tmp_path, "secret": SECRET, **CHEAP, **given})
         clock = Clock()
         app = create_app(settings, clock)
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)

@@ -21,7 +21,7 @@ async def test_a_guest_gets_a_token_that_says_who_they_are(api: Api) -> None:
     assert set(body) == {"token", "expires_at", "user"}
     assert body["expires_at"] == "2027-01-16T08:00:00Z"
     user = body["user"]
-    assert user == {"id": user["id"], "name": "Ada 😀 Lovelace", "guest": True}
+    assert user == {"id": user["id"], "name": "Ada 😀 Lovelace", "guest": True, "username": None}
     me = await api.http.get("/v1/me", headers={"Authorization": f"Bearer {body['token']}"})
     assert (me.status_code, me.json()) == (200, user)
 
@@ -151,7 +151,7 @@ async def test_another_name_is_borne_by_the_token_that_comes_back(api: Api) -> N
     answer = await ada.call("PATCH", "/v1/me", json={"name": " Ada Lovelace "})
     assert answer.status_code == 200
     body = answer.json()
-    assert body["user"] == {"id": ada.id, "name": "Ada Lovelace", "guest": True}
+    assert body["user"] == {"id": ada.id, "name": "Ada Lovelace", "guest": True, "username": None}
     headers = {"Authorization": f"Bearer {body['token']}"}
     assert (await api.http.get("/v1/me", headers=headers)).json() == body["user"]
     shown = await api.http.get(made.headers["location"], headers=headers)

@@ -22,10 +22,13 @@ DOCUMENTED = {
     ("get", "/readyz"): {200, 503},
     ("get", "/metrics"): {200},
     ("post", "/v1/auth/guest"): {200, 400, 403, 413, 422, 503},
+    ("post", "/v1/auth/register"): {200, 400, 401, 403, 409, 413, 422, 429, 503},
+    ("post", "/v1/auth/login"): {200, 400, 401, 413, 422, 429, 503},
     ("post", "/v1/auth/refresh"): {200, 401},
     ("post", "/v1/auth/logout"): {204, 401, 503},
-    ("get", "/v1/me"): {200, 401},
+    ("get", "/v1/me"): {200, 401, 503},
     ("patch", "/v1/me"): {200, 400, 401, 413, 422, 503},
+    ("post", "/v1/me/password"): {200, 400, 401, 403, 413, 422, 429, 503},
     ("post", "/v1/documents"): {201, 400, 401, 409, 413, 422, 429, 503},
     ("get", "/v1/documents"): {200, 400, 401, 422, 503},
     ("get", "/v1/documents/{document_id}"): {200, 401, 404, 422, 503},
@@ -71,19 +74,28 @@ async def test_every_failure_is_a_problem_document(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["NewGuest", "NewName", "NewDocument", "Renaming", "Edits", "Edit", "Exact", "Replacement"],
+    [
+        *("NewGuest", "NewAccount", "Login", "NewName", "PasswordChange"),
+        *("NewDocument", "Renaming", "Edits", "Edit", "Exact", "Replacement"),
+    ],
 )
 async def test_a_request_may_hold_no_other_field(api: Api, name: str) -> None:
     schema = await openapi(api)
     assert schema["components"]["schemas"][name]["additionalProperties"] is False
 
 
+OPEN_TO_ALL = {
+    *("/healthz", "/readyz", "/metrics"),
+    *("/v1/auth/guest", "/v1/auth/register", "/v1/auth/login"),
+}
+
+
 async def test_what_needs_a_token_says_so(api: Api) -> None:
     schema = await openapi(api)
     for path, operations in schema["paths"].items():
         for operation in operations.values():
-            open_to_all = path in {"/healthz", "/readyz", "/metrics", "/v1/auth/guest"}
-            assert ("security" not in operation) == open_to_all
+            needed = operation.get("security", [{}])
+            assert ({} in needed) == (path in OPEN_TO_ALL), path
 
 
 async def test_the_text_is_described_as_text(api: Api) -> None:
@@ -120,7 +132,7 @@ async def test_every_example_is_as_its_schema_says(api: Api) -> None:
 
 
 async def test_every_example_of_a_body_works_when_it_is_sent(api: Api) -> None:
-    """And what is answered is as its schema says."""
+    """And what is answered is as its schema says. A token that comes back is used from then on."""
     schema = await openapi(api)
     ada = await api.user()
     sent = 0
@@ -141,8 +153,9 @@ async def test_every_example_of_a_body_works_when_it_is_sent(api: Api) -> None:
                     described = operation["responses"][str(answer.status_code)]["content"]
                     of = described["application/json"]["schema"]
                     assert list(wrong(answer.json(), of, schema)) == []
+                    ada.token = answer.json().get("token", ada.token)
                     sent += 1
-    assert sent >= 8
+    assert sent >= 11
 
 
 async def test_what_is_read_is_as_its_schema_says(api: Api) -> None:
