@@ -1,8 +1,8 @@
 """Tokens: who somebody is, signed, until a time.
 
 A token is a JWT (RFC 7519) with `iss` and `aud` "collab", `sub` a user's id, `name`, `guest`,
-`iat`, `exp`, `jti`, `sid` and `auth_time`, signed by HS256 with the server's own secret. Which key
-and algorithm a token is checked with is never the token's choice (RFC 8725, 3.1).
+`iat`, `exp`, `jti`, `sid` and `auth_time`, signed by HS256 with the server's own secret, which its
+`kid` names. Which algorithm a token is checked with is never the token's choice (RFC 8725, 3.1).
 
 Whoever signs in begins a *sign-in*: `sid` names it and `auth_time` is when it began. The tokens
 that others are renewed by keep both, so that all of them end together.
@@ -17,17 +17,15 @@ from typing import TYPE_CHECKING, Any
 import jwt
 
 from collab.access.digest import digest
+from collab.access.keys import AUDIENCE, ISSUER, KeyRing
 from collab.access.revocation import Revocations
-from collab.errors import Misconfigured, Unauthorized
+from collab.errors import Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from collab.access.roles import Role
 
-ALGORITHM = "HS256"
-ISSUER = AUDIENCE = "collab"
-MIN_SECRET_BYTES = 32  # as long as the hash (RFC 7518, 3.2)
 MAX_TOKEN_CHARS = 4_096
 MAX_USER_ID_CHARS = 64
 MAX_SIGN_IN_CHARS = 64
@@ -68,12 +66,16 @@ class Identity:
 class Tokens:
     """Issues and verifies, and knows what was revoked. `clock` gives seconds since 1970."""
 
-    def __init__(self, secret: str, ttl_s: int, clock: Callable[[], float]) -> None:
-        """Raises `Misconfigured` for a secret that could be guessed."""
-        if len(secret.encode()) < MIN_SECRET_BYTES:
-            raise Misconfigured(f"COLLAB_SECRET must be at least {MIN_SECRET_BYTES} bytes long")
+    def __init__(
+        self,
+        secret: str,
+        ttl_s: int,
+        clock: Callable[[], float],
+        old_secrets: Sequence[str] = (),
+    ) -> None:
+        """`old_secrets` only verify. Raises `Misconfigured` for a secret that could be guessed."""
         self.revocations = Revocations()
-        self._secret = secret
+        self._keys = KeyRing(secret, old_secrets)
         self._ttl_s = ttl_s
         self._clock = clock
 
@@ -96,13 +98,20 @@ class Tokens:
             "sid": token_id if renewed is None else renewed.sign_in,
             "auth_time": round(now, 3) if renewed is None else renewed.issued_at / 1000,
         }
-        return jwt.encode(claims, self._secret, ALGORITHM), expires_at
+        return self._keys.sign(claims), expires_at
 
     async def verify(self, token: str) -> Identity:
         """Raises `Unauthorized`, which tells an expired token from one that is not valid."""
         if len(token) > MAX_TOKEN_CHARS or not token.isascii():
             raise _not_valid()
-        identity = _identity(self._claims(token), token)
+        try:
+            claims = self._keys.read(token, jwt.get_unverified_header(token))
+        except jwt.PyJWTError:
+            raise _not_valid() from None
+        not_before = claims.get("nbf", 0)
+        if not is_time(not_before) or not_before > self._clock() + LEEWAY_S:
+            raise _not_valid()
+        identity = _identity(claims, token)
         over = self.over(identity)
         if over is not None:
             raise Unauthorized(over)
@@ -116,25 +125,6 @@ class Tokens:
             return "this sign-in has ended"
         return None
 
-    def _claims(self, token: str) -> dict[str, Any]:
-        """The claims of a token that is signed as it must be, for us and by us."""
-        try:
-            return jwt.decode(
-                token,
-                self._secret,
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                options={
-                    "require": ["iss", "aud", "sub", "exp"],
-                    "strict_aud": True,
-                    "verify_exp": False,  # these two by our own clock, or not at all
-                    "verify_iat": False,
-                },
-            )
-        except jwt.InvalidTokenError:
-            raise _not_valid() from None
-
 
 def _identity(claims: dict[str, Any], token: str) -> Identity:
     # One that names no sign-in is one by itself; one without a time is older than any other.
@@ -146,15 +136,15 @@ def _identity(claims: dict[str, Any], token: str) -> Identity:
                 0 < len(user_id) <= MAX_USER_ID_CHARS
                 and isinstance(sign_in, str)
                 and 0 < len(sign_in) <= MAX_SIGN_IN_CHARS
-                and _is_time(expires_at)
-                and _is_time(issued_at)
+                and is_time(expires_at)
+                and is_time(issued_at)
             ):
                 at = round(issued_at * 1000)
                 return Identity(user_id, name, guest, expires_at, sign_in, at)
     raise _not_valid()
 
 
-def _is_time(claim: object) -> bool:
+def is_time(claim: object) -> bool:
     """Whether it is a number of seconds since 1970, in which no NaN can hide."""
     if isinstance(claim, bool) or not isinstance(claim, int | float):
         return False

@@ -178,7 +178,12 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
     Raises `Misconfigured`. If the writer or the registry fails, whoever runs in here is cancelled:
     a server whose writer is gone must not look alive.
     """
-    tokens = Tokens(settings.signing_secret(), settings.token_ttl_s, clock)
+    tokens = Tokens(
+        settings.signing_secret(),
+        settings.token_ttl_s,
+        clock,
+        [each.get_secret_value() for each in settings.old_secrets],
+    )
     database = database_at(settings.sqlalchemy_url, shared=settings.redis_url is not None)
     server = new_id()
     async with AsyncExitStack() as stack:

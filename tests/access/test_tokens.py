@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collab.access.keys import kid
 from collab.access.tokens import LEEWAY_S, MAX_TOKEN_CHARS, Identity, Tokens, User
 from collab.errors import Misconfigured, Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SECRET = "the secret of these tests, and of no others"
 NOW = 1_800_000_000
@@ -34,8 +38,8 @@ CLAIMS = {
 ANYTHING = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers())
 
 
-def tokens(now: float = NOW, secret: str = SECRET) -> Tokens:
-    return Tokens(secret, TTL_S, lambda: now)
+def tokens(now: float = NOW, secret: str = SECRET, old: Sequence[str] = ()) -> Tokens:
+    return Tokens(secret, TTL_S, lambda: now, old)
 
 
 def signed(claims: dict[str, Any], key: str = SECRET, algorithm: str = "HS256") -> str:
@@ -70,7 +74,11 @@ def test_a_token_says_who_it_was_issued_to_and_until_when() -> None:
 
 def test_a_token_has_the_claims_that_are_documented() -> None:
     token, _ = tokens().issue(ADA)
-    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
+    assert jwt.get_unverified_header(token) == {
+        "alg": "HS256",
+        "typ": "JWT",
+        "kid": kid(SECRET),
+    }
     claims = jwt.decode(token, options={"verify_signature": False})
     token_id = claims["jti"]
     assert claims == {**CLAIMS, "name": ADA.name, "jti": token_id, "sid": token_id}
@@ -204,8 +212,60 @@ def test_an_overlong_token_is_refused_unread() -> None:
 
 
 def test_a_secret_that_can_be_guessed_is_refused() -> None:
-    with pytest.raises(Misconfigured, match="at least 32 bytes"):
+    with pytest.raises(Misconfigured, match="COLLAB_SECRET must be at least 32 bytes"):
         tokens(secret="x" * 31)
+    with pytest.raises(Misconfigured, match="COLLAB_OLD_SECRETS must be at least 32 bytes"):
+        tokens(old=[SECRET, "x" * 31])
+
+
+OTHER = "another secret, of a server before or after"
+
+
+def test_what_an_old_secret_has_signed_is_valid_after_a_rotation() -> None:
+    token, _ = tokens(secret=OTHER).issue(ADA)
+    assert refusal(token) == "the token is not valid"
+    rotated = tokens(old=[OTHER])
+    identity = asyncio.run(rotated.verify(token))
+    assert identity.user == ADA
+    renewed, _ = rotated.issue(ADA, identity)
+    assert verified(renewed).sign_in == identity.sign_in  # the new secret alone is enough
+
+
+def test_a_token_that_names_no_key_is_tried_with_the_present_one_alone() -> None:
+    rotated = tokens(old=[OTHER])
+    assert asyncio.run(rotated.verify(signed(CLAIMS))).user_id == "ada"
+    with pytest.raises(Unauthorized):
+        asyncio.run(rotated.verify(signed(CLAIMS, key=OTHER)))
+
+
+@pytest.mark.parametrize("named", [OTHER, "unknown", ""])
+def test_a_token_is_tried_with_the_key_that_it_names_alone(named: str) -> None:
+    header = {"kid": kid(named) if named else ""}
+    forged = jwt.encode(CLAIMS, SECRET, "HS256", headers=header)
+    with pytest.raises(Unauthorized):
+        asyncio.run(tokens(old=[OTHER]).verify(forged))
+
+
+def test_the_name_of_a_key_does_not_give_it_away() -> None:
+    assert kid(SECRET) != kid(OTHER)
+    assert not any(part in SECRET for part in (kid(SECRET), kid(SECRET)[:4]))
+
+
+@pytest.mark.parametrize(
+    ("not_before", "valid"),
+    [(NOW, True), (NOW + LEEWAY_S, True), (NOW + LEEWAY_S + 1, False), ("soon", False)],
+)
+def test_a_token_is_not_valid_before_its_time(not_before: object, valid: bool) -> None:
+    token = signed({**CLAIMS, "nbf": not_before})
+    assert _valid(token) == valid
+
+
+def _valid(token: str) -> bool:
+    try:
+        verified(token)
+    except Unauthorized:
+        return False
+    return True
 
 
 @given(st.text() | st.text("eyJ.-_=0").map(lambda s: s + "." + s + "."))
