@@ -41,6 +41,8 @@ class Limits(BaseSettings):
 
     # What a client may send besides the pushes that are ordered, in messages of up to 4 KiB.
     messages_per_second: int = Field(500, ge=10)
+    user_pushes_per_second: int = Field(5_000, ge=1)  # in all sessions, and over REST
+    document_pushes_per_second: int = Field(20_000, ge=1)
     stall_s: float = Field(60.0, gt=0)  # without reading anything of what waits for it
     max_body_bytes: int = Field(16 * 1_048_576, ge=1_024)
     max_sessions: int = Field(10_000, ge=1)

@@ -1,4 +1,6 @@
-"""How fast a user may edit over REST: as fast as in a session (L1), whatever the connections."""
+"""How fast a user may edit over REST: as fast as in a session (L1), whatever the connections. What
+users and documents may have in all sessions together counts these edits too.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from collab.errors import RateLimited, SessionEnd
 from collab.live.pace import Pace, price_of_rebase
 
 if TYPE_CHECKING:
+    from collab.live.pace import Pushes
     from collab.settings import Limits
 
 MAX_USERS = 10_000
@@ -23,14 +26,15 @@ class Paces:
     is asked for nothing more meanwhile.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, pushes: Pushes) -> None:
         self._limits = limits
+        self._pushes = pushes
         self._paces: dict[str, Pace] = {}  # who edited last stands last
 
-    def push(self, user_id: str) -> None:
+    def push(self, user_id: str, document_id: str) -> None:
         """One edit. Raises `RateLimited`."""
         now = monotonic()
-        self._solvent(user_id, now).push(0, now)
+        self._solvent(user_id, now).push(0, now, self._pushes.of(user_id, document_id, now))
 
     def rebase(self, user_id: str, sections: int) -> None:
         """An edit meets at least so many sections on its way. Raises `RateLimited`."""

@@ -18,6 +18,7 @@ from collab.api import revoking
 from collab.api.paces import Paces
 from collab.counts import Counts
 from collab.errors import Misconfigured
+from collab.live.pace import Pushes
 from collab.live.welcomes import Welcomes
 from collab.log.local import LocalLog
 from collab.log.redis.links import RedisLinks
@@ -62,6 +63,7 @@ class Services:
     tokens: Tokens
     registry: Registry
     welcomes: Welcomes
+    pushes: Pushes
     paces: Paces
     guessing: Guessing
     passwords: Passwords
@@ -209,6 +211,7 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
         welcomes = Welcomes(
             settings.max_welcomes, wait_s=settings.open_timeout_s, hold_s=WELCOME_HOLD_S
         )
+        pushes = Pushes(settings)
         services = Services(
             settings,
             database,
@@ -216,7 +219,8 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
             tokens,
             registry,
             welcomes,
-            Paces(settings),
+            pushes,
+            Paces(settings, pushes),
             guessing_at(database, settings, clock),
             Passwords(settings.password_memory_kib, settings.password_passes),
             counts,

@@ -238,7 +238,7 @@ class Editing(NamedTuple):
         Raises what refuses it, a `Problem` or a `Refusal`; nothing does once it has taken effect,
         except that it cannot be shown in time.
         """
-        self.services.paces.push(self.user.user_id)
+        self.services.paces.push(self.user.user_id, self.document_id)
         async with open_room(self.services, self.document_id) as room:
             seq = 1
             if attempt.doubtful:

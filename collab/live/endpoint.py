@@ -117,6 +117,7 @@ async def _serve(
                 last_seq=last_seq,
                 limits=services.settings,
                 tokens=services.tokens,
+                pushes=services.pushes,
             )
             welcome = handshake.welcome(
                 room,

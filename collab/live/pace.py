@@ -1,8 +1,9 @@
 """How fast a client may be (L1, L3).
 
-Two allowances, both token buckets. Pushes have one that refuses: `pushes_per_second`. All else has
-another that ends the session, `messages_per_second`: what goes on beyond every honest need, or in
-spite of refusals, is not answered for ever.
+A session has two allowances, both token buckets. Pushes have one that refuses: `pushes_per_second`.
+All else has another that ends the session, `messages_per_second`: what goes on beyond every honest
+need, or in spite of refusals, is not answered for ever. Users and documents have allowances of
+their own that refuse pushes, shared by all their sessions on this server, and by edits over REST.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ UNITS_PER_MESSAGE = 4_096
 
 SECTIONS_PER_MESSAGE = 512
 """A rebase costs one for so many that it meets: everyone waits meanwhile."""
+
+MAX_BUCKETS = 20_000
+"""How many users, or documents, are remembered by what they have left."""
 
 
 class Bucket:
@@ -61,29 +65,71 @@ class Bucket:
         self._at = now
 
 
+class Buckets:
+    """A token bucket for each of many keys.
+
+    Of more than `most`, the one that was asked for longest ago is forgotten: it is full again.
+    """
+
+    def __init__(self, per_second: float, burst: float, most: int = MAX_BUCKETS) -> None:
+        self.per_second = per_second
+        self._burst = burst
+        self._most = most
+        self._buckets: dict[str, Bucket] = {}  # who was asked for last stands last
+
+    def of(self, key: str, now: float) -> Bucket:
+        bucket = self._buckets.pop(key, None) or Bucket(self.per_second, self._burst, now)
+        self._buckets[key] = bucket
+        if len(self._buckets) > self._most:
+            del self._buckets[next(iter(self._buckets))]
+        return bucket
+
+
+Shared = tuple[tuple[Bucket, str], ...]
+"""Allowances that a push needs besides its session's, and what each allows, for people."""
+
+
+class Pushes:
+    """What users and documents have left of their pushes on this server."""
+
+    def __init__(self, limits: Limits) -> None:
+        user, document = limits.user_pushes_per_second, limits.document_pushes_per_second
+        self._users = Buckets(user, user)
+        self._documents = Buckets(document, document)
+        self._by_user = f"at most {user} pushes a second of one user"
+        self._in_document = f"at most {document} pushes a second in one document"
+
+    def of(self, user_id: str, document_id: str, now: float) -> Shared:
+        """What a push of this user into this document needs."""
+        return (
+            (self._users.of(user_id, now), self._by_user),
+            (self._documents.of(document_id, now), self._in_document),
+        )
+
+
 class Pace:
     """What one session has left of its allowances."""
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
-        self._pushes = Bucket(limits.pushes_per_second, limits.pushes_per_second, now)
+        own = Bucket(limits.pushes_per_second, limits.pushes_per_second, now)
+        self._own: Shared = ((own, f"at most {limits.pushes_per_second} pushes a second"),)
         burst = BURST_S * limits.messages_per_second
         self._messages = Bucket(limits.messages_per_second, burst, now)
         self._insisting = burst / INSISTING
 
-    def push(self, price: float, now: float) -> None:
+    def push(self, price: float, now: float, shared: Shared = ()) -> None:
         """One push. Raises `RateLimited` with the time to wait, and takes a price for insisting.
 
         Whoever waits as long has twice the price back by then: it may go on so for ever.
         """
-        wait_s = self._pushes.take(1, now)
-        if wait_s:
-            self._messages.spend(self._insisting, now)
-            earned_s = 2 * (self._insisting + price) / self._limits.messages_per_second
-            raise RateLimited(
-                f"at most {self._limits.pushes_per_second} pushes a second",
-                retry_after_ms=math.ceil(max(wait_s, earned_s) * 1000),
-            )
+        for bucket, allowed in self._own + shared:
+            wait_s = bucket.take(1, now)
+            if wait_s:
+                self._messages.spend(self._insisting, now)
+                earned_s = 2 * (self._insisting + price) / self._limits.messages_per_second
+                retry_after_ms = math.ceil(max(wait_s, earned_s) * 1000)
+                raise RateLimited(allowed, retry_after_ms=retry_after_ms)
 
     def pay(self, price: float, now: float) -> None:
         """Any message, when it is done with. Raises `SessionEnd`."""

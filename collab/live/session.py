@@ -89,6 +89,7 @@ class Session:
         last_seq: int,
         limits: Limits,
         tokens: Tokens,
+        pushes: pace.Pushes,
     ) -> None:
         """`client` is the public name; `position` the revision that the client starts from, and
         `last_seq` the largest seq that it is known to have used, -1 for none.
@@ -105,6 +106,7 @@ class Session:
         self._role = role
         self._limits = limits
         self._tokens = tokens
+        self._pushes = pushes
         self._role_told = True
         self._state: State = Idle(last_seq)
         now = time.monotonic()
@@ -182,7 +184,9 @@ class Session:
         try:
             if not self._role.may(Action.WRITE):
                 raise Forbidden(f"a {self._role.value} may not write")
-            self._pace.push(price, self._heard_at)
+            now = self._heard_at
+            shared = self._pushes.of(self.user_id, self._room.document_id, now)
+            self._pace.push(price, now, shared)
             updates = messages.parse_updates(push.updates, self._limits)
             behind = max(self._room.revision - push.revision, 0)
             rebasing = pace.price_of_rebase(behind * sum(change.size for change in updates))

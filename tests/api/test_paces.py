@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import pytest
 
 from collab.api import paces
 from collab.api.paces import Paces
 from collab.errors import RateLimited
+from collab.live.pace import Pushes
 from collab.log.rebase import MAX_REBASE_COST
 from collab.settings import Limits
 from tests.api.client import Api, assert_problem
@@ -26,6 +28,11 @@ class Time:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+def paces_with(**limits: Any) -> Paces:
+    settings = Limits(**limits)
+    return Paces(settings, Pushes(settings))
 
 
 @pytest.fixture
@@ -51,6 +58,31 @@ async def test_a_user_has_so_many_edits_a_second_in_all_documents(serve: Serve, 
         assert (await bob.patch(other, APPEND, 1)).status_code == 200
         time.now_s += wait_ms / 1000
         assert (await ada.patch(other, APPEND, 2)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("limit", "refused_for", "why"),
+    [
+        ("user_pushes_per_second", "ada", "at most 2 pushes a second of one user"),
+        ("document_pushes_per_second", "bob", "at most 2 pushes a second in one document"),
+    ],
+)
+async def test_edits_over_rest_count_with_those_in_sessions(
+    serve: Serve, time: Time, limit: str, refused_for: str, why: str
+) -> None:
+    """L1. They have their user's and their document's allowances in common."""
+    async with serve(**{limit: 2}) as api:
+        ada, bob = await api.user("Ada"), await api.user("Bob")
+        one, other = [(await ada.document())["id"] for _ in range(2)]
+        for bucket, _ in api.services.pushes.of(ada.id, one, time.now_s):
+            bucket.take(1, time.now_s)  # a session pushed
+        assert (await ada.patch(one, APPEND, 0)).status_code == 200
+        places = {"ada": (ada, other), "bob": (bob, one)}
+        who, where = places.pop(refused_for)
+        refused = await who.patch(where, APPEND, 0)
+        assert (refused.status_code, refused.json()["detail"]) == (429, why)
+        for who, where in places.values():
+            assert (await who.patch(where, APPEND, 0)).status_code == 200
 
 
 async def test_to_put_a_version_back_is_an_edit(serve: Serve, time: Time) -> None:
@@ -103,8 +135,8 @@ async def test_what_everyone_waits_for_is_paid_for_by_whoever_asked_for_it(
 
 def test_even_the_dearest_edit_is_done_however_little_a_user_has(time: Time) -> None:
     """It is the next that waits, and to ask meanwhile costs nothing more."""
-    users = Paces(Limits(messages_per_second=10))
-    users.push("ada")
+    users = paces_with(messages_per_second=10)
+    users.push("ada", "doc")
     users.rebase("ada", 10 * MAX_REBASE_COST)
     waits = []
     for _ in range(3):
@@ -114,7 +146,7 @@ def test_even_the_dearest_edit_is_done_however_little_a_user_has(time: Time) -> 
     assert waits[0] == waits[1] == waits[2]
     assert waits[0] is not None
     time.now_s += waits[0] / 1000
-    users.push("ada")
+    users.push("ada", "doc")
     users.rebase("ada", MAX_REBASE_COST)
 
 
@@ -122,12 +154,12 @@ def test_of_too_many_users_the_one_who_edited_longest_ago_is_forgotten(
     time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paces, "MAX_USERS", 2)
-    users = Paces(Limits(pushes_per_second=1))
+    users = paces_with(pushes_per_second=1)
     for name in ("ada", "bob"):
-        users.push(name)
+        users.push(name, "doc")
     with pytest.raises(RateLimited):
-        users.push("ada")
-    users.push("cyd")
+        users.push("ada", "doc")
+    users.push("cyd", "doc")
     with pytest.raises(RateLimited):
-        users.push("ada")
-    users.push("bob")
+        users.push("ada", "doc")
+    users.push("bob", "doc")

@@ -15,7 +15,7 @@ from websockets.protocol import State
 from collab.access.tokens import Tokens, User
 from collab.errors import RateLimited, SessionEnd
 from collab.live import transport
-from collab.live.pace import Bucket, Pace, price, price_of_rebase
+from collab.live.pace import Bucket, Buckets, Pace, price, price_of_rebase
 from collab.log.rebase import MAX_REBASE_COST
 from collab.settings import Limits
 from tests.live.raw import PING, PONG, TEXT, Raw, frame
@@ -151,6 +151,38 @@ async def test_l1_as_many_pushes_a_second_as_there_may_be(tmp_path: Path) -> Non
         await asyncio.sleep(answers[-1]["retry_after_ms"] / 1000)
         await peer.push([])
         assert await answer(peer) == "updates"
+
+
+@pytest.mark.parametrize(
+    ("limit", "who", "where", "why"),
+    [
+        ("user_pushes_per_second", "Ada", 1, "at most 3 pushes a second of one user"),
+        ("document_pushes_per_second", "Bob", 0, "at most 3 pushes a second in one document"),
+    ],
+)
+async def test_l1_all_sessions_of_a_user_and_all_of_a_document_share_what_they_may_push(
+    tmp_path: Path, limit: str, who: str, where: int, why: str
+) -> None:
+    limits: dict[str, Any] = {limit: 3}
+    async with serving(tmp_path, **limits) as server:
+        documents = [await server.document(), await server.document()]
+        ada = await server.join(documents[0])
+        for _ in range(3):
+            await ada.push([])
+            assert await answer(ada) == "updates"
+        second = await server.join(documents[where], who)
+        await second.push([])
+        refused = await second.hear("updates", "refused")
+        assert (refused["code"], refused["message"]) == ("rate_limited", why)
+        other = await server.join(documents[1 - where], "Bob" if who == "Ada" else "Ada")
+        await other.push([])
+        assert await answer(other) == "updates"
+
+
+async def test_l3_to_push_on_into_a_document_that_has_enough_is_4429(tmp_path: Path) -> None:
+    async with serving(tmp_path, document_pushes_per_second=1) as server:
+        document_id = await server.document()
+        assert 18 <= await refusals(await server.join(document_id), []) <= 24
 
 
 # -- L3: each close code that the live side sends, with its reason ------------------------------
@@ -356,6 +388,15 @@ def test_a_bucket_that_is_overdrawn_is_made_good_by_time() -> None:
         False,
         True,
     ]
+
+
+def test_of_too_many_buckets_the_one_that_was_asked_for_longest_ago_is_full_again() -> None:
+    buckets = Buckets(per_second=1, burst=1, most=2)
+    for name in ("ada", "bob", "ada"):
+        buckets.of(name, 0).spend(1, 0)
+    buckets.of("cyd", 0)
+    assert buckets.of("ada", 0).owed_s(0) == 1
+    assert buckets.of("bob", 0).take(1, 0) == 0
 
 
 def told_to_wait_s(pace: Pace, size: int, now: float) -> float:
