@@ -43,9 +43,13 @@ class Limits(BaseSettings):
     messages_per_second: int = Field(500, ge=10)
     user_pushes_per_second: int = Field(5_000, ge=1)  # in all sessions, and over REST
     document_pushes_per_second: int = Field(20_000, ge=1)
+    handshakes_per_second: int = Field(50, ge=1)  # from one address
+    handshakes_at_once: int = Field(500, ge=1)
     stall_s: float = Field(60.0, gt=0)  # without reading anything of what waits for it
     max_body_bytes: int = Field(16 * 1_048_576, ge=1_024)
     max_sessions: int = Field(10_000, ge=1)
+    max_user_sessions: int = Field(100, ge=1)
+    max_document_sessions: int = Field(5_000, ge=1)
     max_rooms: int = Field(10_000, ge=1)
     max_memory_bytes: int = Field(1_073_741_824, ge=1_048_576)
     max_unsaved_bytes: int = Field(64 * 1_048_576, ge=1_048_576)

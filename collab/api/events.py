@@ -61,8 +61,10 @@ router = APIRouter(
 )
 
 
-async def _followed_room(document: OpenDocument, services: Services) -> AsyncIterator[OpenRoom]:
-    with services.registry.place():
+async def _followed_room(
+    document: OpenDocument, user: CurrentUser, services: Services
+) -> AsyncIterator[OpenRoom]:
+    with services.registry.places.place(user.user_id, document.id):
         async with services.registry.room(document.id) as room:
             yield room
 

@@ -18,6 +18,7 @@ from collab.api import revoking
 from collab.api.paces import Paces
 from collab.counts import Counts
 from collab.errors import Misconfigured
+from collab.live.arrivals import Arrivals
 from collab.live.pace import Pushes
 from collab.live.welcomes import Welcomes
 from collab.log.local import LocalLog
@@ -62,6 +63,7 @@ class Services:
     order: Log
     tokens: Tokens
     registry: Registry
+    arrivals: Arrivals
     welcomes: Welcomes
     pushes: Pushes
     paces: Paces
@@ -218,6 +220,7 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
             order,
             tokens,
             registry,
+            Arrivals(settings),
             welcomes,
             pushes,
             Paces(settings, pushes),

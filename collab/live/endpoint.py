@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from fastapi import APIRouter, WebSocket
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocketDisconnect
 
+from collab.api.address import client_address
 from collab.api.problems import problem_response
 from collab.errors import CloseCode, NotReady, Problem, SessionEnd, Unauthorized, Unavailable
 from collab.live import handshake
@@ -51,10 +53,11 @@ async def live(websocket: WebSocket, document_id: str) -> None:
     services: Services = websocket.app.state.services
     arrival = services.registry.clock.now()
     try:
+        services.arrivals.check(client_address(websocket), time.monotonic())
         # A problem or a database that fails comes before the connection is accepted, never after.
         newcomer = await _check(websocket, document_id, services, arrival)
         registry = services.registry
-        with registry.place():
+        with registry.places.place(newcomer.identity.user_id, document_id):
             async with registry.room(document_id) as room:
                 room.attendance.arrive(newcomer.client, arrival)
                 try:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import math
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -19,12 +19,13 @@ from collab.errors import Damaged, NotFound, NotReady, Problem, TooMany, Unavail
 from collab.rooms.budget import Budget
 from collab.rooms.clock import HybridClock
 from collab.rooms.open_room import OpenRoom
+from collab.rooms.places import RETRY_AFTER_MS, Places
 from collab.rooms.reordering import Lost, reorder
 from collab.rooms.room import Room
 from collab.storage import history
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from collab.log.contract import Feed, Log
     from collab.settings import Settings
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 TICKS_PER_HEARTBEAT = 8
-
-RETRY_AFTER_MS = 5_000
 
 SAFE_EVERY_S = 0.05
 
@@ -64,7 +63,7 @@ class Registry:
         self._server = server
         self._openings = itertools.count()
         self.clock = HybridClock(log.now_s)
-        self.sessions = 0
+        self.places = Places(settings)
         self.budget = Budget(
             settings.max_memory_bytes, settings.max_unsaved_bytes, self._close_idle
         )
@@ -95,18 +94,9 @@ class Registry:
             if not room.holders and self._rooms.get(document_id) is room:
                 self._left_at[document_id] = time.monotonic()
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place for one more session on this server. Raises `TooMany` when there is none."""
-        if self.sessions >= self._settings.max_sessions:
-            raise TooMany(
-                "this server has as many editors as it may", retry_after_ms=RETRY_AFTER_MS
-            )
-        self.sessions += 1
-        try:
-            yield
-        finally:
-            self.sessions -= 1
+    @property
+    def sessions(self) -> int:
+        return self.places.taken
 
     @property
     def rooms(self) -> int:

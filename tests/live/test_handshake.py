@@ -343,13 +343,46 @@ async def test_the_protocol_is_spoken_under_any_asgi_server(tmp_path: Path) -> N
         await reader.leave()
 
 
-async def test_h2_a_server_that_is_full_answers_429(tmp_path: Path) -> None:
-    async with serving(tmp_path, max_sessions=1) as server:
-        document_id = await server.document()
+@pytest.mark.parametrize(
+    ("limit", "who", "where"),
+    [
+        ("max_sessions", "Bob", 1),
+        ("max_user_sessions", "Ada", 1),
+        ("max_document_sessions", "Bob", 0),
+    ],
+)
+async def test_h2_a_handshake_where_there_are_enough_is_answered_429(
+    tmp_path: Path, limit: str, who: str, where: int
+) -> None:
+    """L1. There is a place for it when a session is gone."""
+    limits: dict[str, Any] = {limit: 1}
+    async with serving(tmp_path, **limits) as server:
+        documents = [await server.document(), await server.document()]
+        document_id = documents[0]
         peer = await server.join(document_id)
-        status, problem = await server.refusal(document_id)
+        token = await server.token(who)
+        status, problem = await server.refusal(documents[where], token=token)
         assert (status, problem["code"]) == (429, "rate_limited")
         assert problem["retry_after_ms"] > 0
+        if limit != "max_sessions":
+            await (await server.join(documents[1], "Bob")).leave()
         await peer.push([[0, "x"]])
         await peer.hear("updates")
         await peer.leave()
+        await server.left()
+        await (await server.join(documents[where], who)).leave()
+
+
+async def test_h2_too_many_handshakes_from_an_address_are_answered_429(tmp_path: Path) -> None:
+    """L1. A proxy's own are not counted: nobody knows whose they are."""
+    settings: dict[str, Any] = {"handshakes_at_once": 3, "handshakes_per_second": 1}
+    async with serving(tmp_path, **settings) as server:
+        school, home = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
+        for _ in range(3):
+            assert (await server.refusal("none", headers=school))[0] == 404
+        status, problem = await server.refusal("none", headers=school)
+        assert (status, problem["code"]) == (429, "rate_limited")
+        assert 0 < problem["retry_after_ms"] <= 1_000
+        assert (await server.refusal("none", headers=home))[0] == 404
+        for _ in range(4):
+            assert (await server.refusal("none"))[0] == 404

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from collab.access.tokens import Identity, Tokens
 from collab.counts import Counts
+from collab.live.arrivals import Arrivals
 from collab.live.pace import Pushes
 from collab.live.welcomes import Welcomes
 from collab.log.local import LocalLog
@@ -93,6 +94,7 @@ class Server:
             tokens=Trusting(),
             registry=self.registry,
             welcomes=Welcomes(settings.max_welcomes, wait_s=settings.open_timeout_s, hold_s=5.0),
+            arrivals=Arrivals(settings),
             pushes=Pushes(settings),
             counts=counts,
             now_ms=lambda: int(self._time() * 1000),

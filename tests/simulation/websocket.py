@@ -76,6 +76,7 @@ class ServedConnection:
                 (b"host", b"collab"),
                 (b"authorization", b"Bearer " + request.token.encode()),
             ],
+            "client": ("127.0.0.1", 0),  # through a proxy that does not tell from where
             "subprotocols": [],
             "extensions": {"websocket.http.response": {}},
             "app": self._app,
