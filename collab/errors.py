@@ -11,8 +11,8 @@
     │   └── Unavailable        the operator: ordering or storage is down; later
     ├── Problem            a request or a handshake that is refused
     │   ├── BadRequest, Unauthorized, Denied, WrongPassword, NotFound, Conflict, UsernameTaken,
-    │   ├── VersionsFull, PreconditionFailed, BodyTooLarge, TextTooLong, UnsupportedMedia,
-    │   ├── Unprocessable, KeyReused, PreconditionRequired, TooMany,
+    │   ├── DocumentsFull, VersionsFull, PreconditionFailed, BodyTooLarge, TextTooLong,
+    │   ├── UnsupportedMedia, Unprocessable, KeyReused, PreconditionRequired, TooMany,
     │   └── NotReady (Damaged: the operator)
     ├── SessionEnd         a session that ends, with its close code (L3)
     └── Misconfigured      the operator: the server does not start
@@ -108,6 +108,10 @@ class Conflict(Problem):
 
 class UsernameTaken(Problem):
     code, status, title = "username_taken", 409, "Username taken"
+
+
+class DocumentsFull(Problem):
+    code, status, title = "documents_full", 409, "No more documents"
 
 
 class VersionsFull(Problem):

@@ -54,6 +54,7 @@ class Limits(BaseSettings):
     max_memory_bytes: int = Field(1_073_741_824, ge=1_048_576)
     max_unsaved_bytes: int = Field(64 * 1_048_576, ge=1_048_576)
     max_welcomes: int = Field(64, ge=1)  # with a long text, under way at once
+    max_user_documents: int = Field(10_000, ge=1)  # that one user owns
     max_title_units: int = Field(200, ge=1)
 
     # Guesses of a password: so many at once, and again one after so long. For one account or link,

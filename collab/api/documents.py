@@ -21,6 +21,7 @@ from collab.errors import (
     BodyTooLarge,
     Conflict,
     Denied,
+    DocumentsFull,
     KeyReused,
     NotFound,
     NotReady,
@@ -123,6 +124,7 @@ class PageQuery(BaseModel):
             BadRequest,
             Unauthorized,
             Conflict,
+            DocumentsFull,
             BodyTooLarge,
             TextTooLong,
             Unprocessable,
@@ -145,6 +147,7 @@ async def create(
         first = await asyncio.to_thread(first_segment, document_id, text, user.user_id, at)
 
         def write(connection: Connection) -> Response:
+            documents.check_may_own_more(connection, user.user_id, limits.max_user_documents)
             made = documents.create(connection, document_id, title, first, user.user, at)
             return _created(_shown(made, services.registry))
 

@@ -7,10 +7,10 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 
 from collab.access.roles import Role
-from collab.errors import NotFound
+from collab.errors import DocumentsFull, NotFound
 from collab.log.entry import first_mark
 from collab.storage import users as known_users
 from collab.storage.tables import documents, members, segments, users
@@ -93,6 +93,18 @@ def create(
         created_at=at,
         updated_at=at,
     )
+
+
+def check_may_own_more(connection: Connection, user_id: str, most: int) -> None:
+    """Raises `DocumentsFull` where a user owns `most` documents. To be called before they become
+    the owner of another, in the same transaction; nobody else makes them one meanwhile.
+    """
+    locked = select(users.c.id).where(users.c.id == user_id)
+    connection.execute(locked.with_for_update(key_share=True))
+    owned = select(members).where(members.c.user_id == user_id, members.c.role == Role.OWNER)
+    count = select(func.count()).select_from(owned.limit(most).subquery())
+    if connection.scalar(count) == most:
+        raise DocumentsFull(f"a user owns at most {most} documents")
 
 
 async def opened(database: Database, document_id: str, user: User, at: int) -> Document:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,13 +14,15 @@ from sqlalchemy import select
 
 from collab.access.roles import Role
 from collab.access.tokens import User
-from collab.errors import NotFound
+from collab.errors import DocumentsFull, NotFound
 from collab.log.entry import Point
 from collab.storage import documents, history
 from collab.storage.documents import fold
 from collab.storage.tables import members, users
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from collab.storage.database import Database
 
 ADA, BOB = User("ada", "Ada", guest=False), User("bob", "Bob", guest=True)
@@ -52,6 +55,25 @@ async def test_an_empty_document_is_at_revision_0(database: Database) -> None:
     await create(database)
     saved = await history.load(database, "d")
     assert (str(saved.text), saved.end.revision, saved.tail) == ("", 0, [])
+
+
+async def test_a_user_owns_as_many_documents_as_they_may(database: Database) -> None:
+    """However many are made at once."""
+
+    def make(connection: Connection, document_id: str) -> None:
+        documents.check_may_own_more(connection, ADA.id, 3)
+        first = history.first_segment(document_id, "", ADA.id, 1)
+        documents.create(connection, document_id, "Notes", first, ADA, 1)
+
+    await create(database, "first")
+    made = await asyncio.gather(
+        *(database.write(partial(make, document_id=f"d{n}")) for n in range(5)),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in made if each is not None] == [DocumentsFull] * 3
+    await database.write(lambda connection: documents.delete(connection, "first"))
+    await database.write(partial(make, document_id="another"))
+    await database.write(lambda c: documents.check_may_own_more(c, BOB.id, 3))
 
 
 async def test_whoever_opens_a_document_is_its_editor_from_then_on(database: Database) -> None:
