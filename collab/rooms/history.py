@@ -26,8 +26,14 @@ WEIGHT_SLACK = MAX_BASE_WEIGHT // 4
 """How far the history may outgrow the window before it is cut, so that a cut costs little."""
 
 
-class _Push(NamedTuple):
-    end: Point
+class _Push(msgspec.Struct, frozen=True, gc=False):
+    """Untracked, since there are very many, and the garbage collector stops everything for as long
+    as it takes to look at each.
+    """
+
+    mark: str
+    weight: int
+    """What the history weighs up to there."""
     items: bytes
     void: bool
     author: str
@@ -85,7 +91,9 @@ class History:
         self.end = Point(past.last, past.mark, past.weight)
         self._changes += changes
         author = sys.intern(past.author)  # few people, many pushes
-        self._pushes.append(_Push(self.end, wire_items(past), past.void, author, past.at))
+        self._pushes.append(
+            _Push(past.mark, past.weight, wire_items(past), past.void, author, past.at)
+        )
         self._ends.append(self.end.revision)
         self._sources.append((past.client, past.seq))
 
@@ -94,8 +102,8 @@ class History:
         if base < self.start or self.end.revision - base > MAX_BASE_DISTANCE:
             return False
         push = bisect_right(self._ends, base)
-        before = self._pushes[push - 1].end if push else self._start
-        return self.end.weight - before.weight <= MAX_BASE_WEIGHT
+        before = self._pushes[push - 1].weight if push else self._start.weight
+        return self.end.weight - before <= MAX_BASE_WEIGHT
 
     def since(self, revision: int) -> Sequence[Change]:
         """The changes after `revision`, which is kept."""
@@ -111,8 +119,9 @@ class History:
         changes = self.since(after)
         first = bisect_right(self._ends, after)
         begin = after
-        for push, (client, seq) in zip(self._pushes[first:], self._sources[first:], strict=True):
-            end = push.end.revision
+        for push, end, (client, seq) in zip(
+            self._pushes[first:], self._ends[first:], self._sources[first:], strict=True
+        ):
             updates = changes[begin - after : end - after]
             yield Kept(client, seq, push.author, push.at, push.void, updates)
             begin = end
@@ -147,7 +156,7 @@ class History:
             return self._start.mark
         push = bisect_left(self._ends, revision)
         if push < len(self._ends) and self._ends[push] == revision:
-            return self._pushes[push].end.mark
+            return self._pushes[push].mark
         return None
 
     def common(self, other: History) -> int | None:
@@ -179,7 +188,7 @@ class History:
             end += 1
             size += len(self._pushes[end].items)
         items = b",".join(each.items for each in self._pushes[push : end + 1])
-        return items, self._ends[end], self._pushes[end].end.mark
+        return items, self._ends[end], self._pushes[end].mark
 
     def _cut(self) -> None:
         """Forget the pushes that lie before the window."""
@@ -188,13 +197,14 @@ class History:
             bisect_left(
                 self._pushes,
                 self.end.weight - MAX_BASE_WEIGHT,
-                key=lambda push: push.end.weight,
+                key=lambda push: push.weight,
             ),
         )
         if not pushes:
             return
-        revisions = self._ends[pushes - 1] - self.start
-        self._start = self._pushes[pushes - 1].end
+        end, last = self._ends[pushes - 1], self._pushes[pushes - 1]
+        revisions = end - self.start
+        self._start = Point(end, last.mark, last.weight)
         self._raw = max(self._raw - revisions, 0)
         del self._changes[:revisions]
         del self._pushes[:pushes], self._ends[:pushes], self._sources[:pushes]
