@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import math
 import signal
 import socket
@@ -127,6 +128,10 @@ async def _serve_alone(settings: Settings, inherited: list[socket.socket] | None
         server = _Server(server_config(app, settings))
         if inherited is not None:
             server.end_with_supervisor()
+        # What is there now stays. To look at it again and again would take the garbage collector
+        # most of its time, in which everything stands still.
+        gc.collect()
+        gc.freeze()
         await server.serve(inherited)
 
 
