@@ -12,24 +12,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import bindparam, update
-from sqlalchemy.dialects import postgresql, sqlite
-
 from collab.errors import NotFound, Unavailable
 from collab.storage.runs import look
 from collab.storage.segments import encode
-from collab.storage.tables import clients, documents, segments
+from collab.storage.statements import Wanted, carry_out
 from collab.storage.upkeep import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection, Executable
-    from sqlalchemy import Row as Found
+    from sqlalchemy import Connection
 
     from collab.errors import CollabError
     from collab.log.entry import Ordered
-    from collab.storage.runs import Row
+    from collab.storage.runs import Row as Stored
+    from collab.storage.statements import Row
 
 
 class Conflict(Unavailable):
@@ -39,7 +36,7 @@ class Conflict(Unavailable):
     run; perhaps another history is saved.
     """
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: Stored) -> None:
         super().__init__("the document was saved by another server, or has another history")
         self.row = row
 
@@ -67,51 +64,21 @@ def save(connection: Connection, batches: Mapping[str, Batch]) -> Outcome:
     Documents that are deleted (`NotFound`) or whose row is not as it must be (`Conflict`) fail: of
     these nothing is saved, of the others everything.
     """
+    group = sorted(batches.items())
+    wanted = Wanted()
+    for document_id, batch in group:
+        wanted.moves.append(_move(document_id, batch))
+        wanted.segments.append(_segment(document_id, batch.pushes))
+        wanted.seqs += _seqs(document_id, batch.pushes)
+    moved = carry_out(connection, wanted)
     outcome = Outcome({}, [])
-    new_segments, seqs = list[dict[str, object]](), list[dict[str, object]]()
-    for document_id, batch in sorted(batches.items()):  # rows are locked in one order
-        pushes = batch.pushes
-        moved = _move_saved(connection, document_id, batch)
-        if moved is not None:
-            new_segments.append(_segment(document_id, pushes))
-            seqs += _seqs(document_id, pushes)
-            outcome.kept.append(
-                Kept(document_id, pushes[-1], moved.loose_segments, moved.snapshot_weight)
-            )
-        elif failure := _failure(connection, document_id, pushes[-1]):
+    for document_id, batch in group:
+        last = batch.pushes[-1]
+        if document_id in moved:
+            outcome.kept.append(Kept(document_id, last, *moved[document_id]))
+        elif failure := _failure(connection, document_id, last):
             outcome.failed[document_id] = failure
-    # Many at once: PostgreSQL is not asked for each.
-    if new_segments:
-        connection.execute(_ADD_SEGMENT, new_segments)
-    if seqs:
-        connection.execute(_REMEMBER_SEQ[connection.dialect.name], seqs)
     return outcome
-
-
-def _move_saved(
-    connection: Connection, document_id: str, batch: Batch
-) -> Found[tuple[int, int]] | None:
-    """How many of its segments are loose then, and the weight of its last snapshot; None where the
-    document is not where the pushes begin.
-    """
-    first, last = batch.pushes[0], batch.pushes[-1]
-    move, of_run = _MOVE_SAVED, dict[str, object]()
-    if batch.run is not None:
-        move, of_run = _MOVE_SAVED_OF_RUN, {"run": batch.run}
-    return connection.execute(
-        move,
-        {
-            "document": document_id,
-            "before_revision": first.before.revision,
-            "before_mark": first.before.mark,
-            "revision": last.last,
-            "mark": last.mark,
-            "weight": last.weight,
-            "units": len(last.text),
-            "at": last.at,
-            **of_run,
-        },
-    ).one_or_none()
 
 
 def _failure(connection: Connection, document_id: str, last: Ordered) -> CollabError | None:
@@ -125,7 +92,22 @@ def _failure(connection: Connection, document_id: str, last: Ordered) -> CollabE
     return None if (row.revision, row.mark) == (last.last, last.mark) else Conflict(row)
 
 
-def _segment(document_id: str, pushes: Sequence[Ordered]) -> dict[str, object]:
+def _move(document_id: str, batch: Batch) -> Row:
+    first, last = batch.pushes[0], batch.pushes[-1]
+    return {
+        "document": document_id,
+        "before_revision": first.before.revision,
+        "before_mark": first.before.mark,
+        "run": batch.run,
+        "revision": last.last,
+        "mark": last.mark,
+        "weight": last.weight,
+        "units": len(last.text),
+        "at": last.at,
+    }
+
+
+def _segment(document_id: str, pushes: Sequence[Ordered]) -> Row:
     first, last = pushes[0], pushes[-1]
     return {
         "document_id": document_id,
@@ -137,7 +119,7 @@ def _segment(document_id: str, pushes: Sequence[Ordered]) -> dict[str, object]:
     }
 
 
-def _seqs(document_id: str, pushes: Sequence[Ordered]) -> list[dict[str, object]]:
+def _seqs(document_id: str, pushes: Sequence[Ordered]) -> list[Row]:
     """The push with the largest seq of each client that took effect: what was lost and is ordered
     again may come after later ones.
     """
@@ -147,42 +129,3 @@ def _seqs(document_id: str, pushes: Sequence[Ordered]) -> list[dict[str, object]
         {"document_id": document_id, "client": client, "seq": push.seq, "at": push.at}
         for client, push in sorted(took_effect.items())
     ]
-
-
-# -- The statements, built once: to build them takes longer than to run them ----------------------
-
-_MOVE_SAVED = (
-    update(documents)
-    .where(
-        documents.c.id == bindparam("document"),
-        documents.c.saved_revision == bindparam("before_revision"),
-        documents.c.saved_mark == bindparam("before_mark"),
-    )
-    .values(
-        saved_revision=bindparam("revision"),
-        saved_mark=bindparam("mark"),
-        saved_weight=bindparam("weight"),
-        loose_segments=documents.c.loose_segments + 1,
-        length=bindparam("units"),
-        updated_at=bindparam("at"),
-    )
-    .returning(documents.c.loose_segments, documents.c.snapshot_weight)
-)
-
-_MOVE_SAVED_OF_RUN = _MOVE_SAVED.where(documents.c.redis_run == bindparam("run"))
-
-_ADD_SEGMENT = segments.insert()
-
-
-def _remembering(insert: sqlite.Insert | postgresql.Insert) -> Executable:
-    return insert.on_conflict_do_update(
-        index_elements=[clients.c.document_id, clients.c.client],
-        set_={"seq": insert.excluded.seq, "at": insert.excluded.at},
-        where=insert.excluded.seq > clients.c.seq,
-    )
-
-
-_REMEMBER_SEQ = {
-    "sqlite": _remembering(sqlite.insert(clients)),
-    "postgresql": _remembering(postgresql.insert(clients)),
-}

@@ -444,16 +444,18 @@ class Relay:
 
 
 @asynccontextmanager
-async def another_server(url: str, statement: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """It has executed a statement, and commits when called, as soon as somebody waits for that."""
+async def another_server(url: str, statement: str) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    """It has executed a statement, and commits when called, as soon as somebody waits for that:
+    after one more statement, if it is given.
+    """
     connection = await asyncpg.connect(url)
     await connection.execute(f"BEGIN; {statement}")
 
-    async def commit() -> None:
+    async def commit(statement: str = "") -> None:
         async with asyncio.timeout(PATIENCE_S):
             while not await connection.fetchval(WAITING):  # noqa: ASYNC110
                 await asyncio.sleep(0)  # nobody tells of it
-        await connection.execute("COMMIT")
+        await connection.execute(f"{statement}; COMMIT")
 
     try:
         yield commit
@@ -582,3 +584,36 @@ async def test_a_writer_that_waited_for_another_finds_the_same_pushes_saved(
         await document.heard()
     assert not document.failures
     assert await bench.rows("SELECT count(*) FROM segments") == [(1,)]
+
+
+async def test_a_commit_that_waited_for_whatever_else_of_the_row_changed_is_saved(
+    bench: Bench, url: str
+) -> None:
+    document, other = await bench.document("d"), await bench.document("e")
+    statement = "UPDATE documents SET title = 'Other', loose_segments = 7 WHERE id = 'd'"
+    async with another_server(url, statement) as commit:
+        for each in (document, other):
+            bench.writer.put(each.id, each.type("kept"), each)
+        await commit()
+        await document.heard()
+        await other.heard()
+    assert not document.failures
+    assert not other.failures
+    assert await bench.rows("SELECT title, saved_revision, loose_segments FROM documents ORDER BY id") == [
+        ("Other", 1, 8),
+        ("Notes", 1, 1),
+    ]
+
+
+async def test_a_commit_that_waits_for_a_document_holds_none_that_comes_after_it(
+    bench: Bench, url: str
+) -> None:
+    """Else two servers might wait for each other."""
+    saved = [await bench.document(name) for name in "cbda"]
+    async with another_server(url, "UPDATE documents SET title = '' WHERE id = 'a'") as commit:
+        for each in saved:
+            bench.writer.put(each.id, each.type("kept"), each)
+        await commit("UPDATE documents SET title = ''")
+        for each in saved:
+            await each.heard()
+    assert not any(each.failures for each in saved)
