@@ -599,7 +599,9 @@ async def test_a_commit_that_waited_for_whatever_else_of_the_row_changed_is_save
         await other.heard()
     assert not document.failures
     assert not other.failures
-    assert await bench.rows("SELECT title, saved_revision, loose_segments FROM documents ORDER BY id") == [
+    assert await bench.rows(
+        "SELECT title, saved_revision, loose_segments FROM documents ORDER BY id"
+    ) == [
         ("Other", 1, 8),
         ("Notes", 1, 1),
     ]
