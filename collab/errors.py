@@ -10,9 +10,10 @@
     │   ├── RateLimited        the client: later
     │   └── Unavailable        the operator: ordering or storage is down; later
     ├── Problem            a request or a handshake that is refused
-    │   ├── BadRequest, Unauthorized, Denied, WrongPassword, NotFound, Conflict, UsernameTaken,
-    │   ├── DocumentsFull, VersionsFull, PreconditionFailed, BodyTooLarge, TextTooLong,
-    │   ├── UnsupportedMedia, Unprocessable, KeyReused, PreconditionRequired, TooMany,
+    │   ├── BadRequest, Unauthorized, Denied, WrongPassword, NotFound, NoSuchUser, Conflict,
+    │   ├── UsernameTaken, DocumentsFull, VersionsFull, LinksFull, PreconditionFailed,
+    │   ├── BodyTooLarge, TextTooLong, UnsupportedMedia, Unprocessable, KeyReused,
+    │   ├── PreconditionRequired, TooMany,
     │   └── NotReady (Damaged: the operator)
     ├── SessionEnd         a session that ends, with its close code (L3)
     └── Misconfigured      the operator: the server does not start
@@ -102,6 +103,10 @@ class NotFound(Problem):
     code, status, title = "not_found", 404, "Not found"
 
 
+class NoSuchUser(Problem):
+    code, status, title = "no_such_user", 404, "No such user"
+
+
 class Conflict(Problem):
     code, status, title = "conflict", 409, "Conflict"
 
@@ -116,6 +121,10 @@ class DocumentsFull(Problem):
 
 class VersionsFull(Problem):
     code, status, title = "versions_full", 409, "No more versions"
+
+
+class LinksFull(Problem):
+    code, status, title = "links_full", 409, "No more links"
 
 
 class PreconditionFailed(Problem):

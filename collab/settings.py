@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from collab.access.roles import Role
 from collab.errors import Misconfigured
 
 
@@ -77,6 +78,7 @@ class Settings(Limits):
     secret: SecretStr | None = None
     old_secrets: SeparatedSecrets = ()  # they only verify
     guests: bool | None = None
+    anyone: Literal["editor", "commenter", "viewer", "nobody"] | None = None
     allowed_origins: Separated = ()
     trusted_proxies: Separated = ("127.0.0.1",)
     registration: bool | None = None
@@ -111,6 +113,14 @@ class Settings(Limits):
     def registration_allowed(self) -> bool:
         """People may make accounts: as set, else yes."""
         return self.registration is not False
+
+    @property
+    def anyone_at_first(self) -> Role | None:
+        """The role in a new document of whoever knows its id: as set, else an editor's only where
+        nobody else can reach the server.
+        """
+        anyone = self.anyone or ("editor" if self.on_loopback else "nobody")
+        return None if anyone == "nobody" else Role(anyone)
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from collab.errors import Denied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +56,13 @@ REMOVED: Final = "removed"
 """In the place of a member's role: they have none, whatever anyone has."""
 
 
+def require(role: Role, action: Action) -> None:
+    """Raises `Denied`."""
+    if not role.may(action):
+        article = "an" if role in {Role.OWNER, Role.EDITOR} else "a"
+        raise Denied(f"{article} {role.value} may not {action.value}")
+
+
 class Standing(NamedTuple):
     """A user's role in a document, if any, and until when it holds: ms since 1970, or for good."""
 
@@ -82,6 +92,9 @@ def standing(member: Membership | None, anyone: Role | None, now: int) -> Standi
     if member.until is not None and member.until <= now:
         return Standing(anyone)
     return Standing(Role(member.role), member.until)
+
+
+NO_CLAIMS: Final[Mapping[str, Role]] = MappingProxyType({})
 
 
 def claimed(claims: Mapping[str, Role], document_id: str) -> Role | None:

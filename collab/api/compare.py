@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from collab.api.deps import OpenDocument, Services, open_room
+from collab.api.deps import ReadableDocument, Services, open_room
 from collab.api.fields import MAX_INTEGER
 from collab.api.problems import documented
 from collab.api.times import from_ms
@@ -69,7 +69,7 @@ class Diff(BaseModel):
 
 @router.get("/diff", response_model=Diff, responses=_PROBLEMS)
 async def diff(
-    document: OpenDocument, services: Services, query: Annotated[DiffQuery, Query()]
+    document: ReadableDocument, services: Services, query: Annotated[DiffQuery, Query()]
 ) -> Response:
     """What differs between the texts of two revisions; the second is the current one by default.
 
@@ -141,7 +141,7 @@ class Blamed(BaseModel):
 
 @router.get("/blame", response_model=Blamed, responses=_PROBLEMS)
 async def blame(
-    document: OpenDocument, services: Services, query: Annotated[BlameQuery, Query()]
+    document: ReadableDocument, services: Services, query: Annotated[BlameQuery, Query()]
 ) -> Response:
     """Who wrote what of the text at a revision, by default the one that was saved last."""
     async with open_room(services, document.id) as room:

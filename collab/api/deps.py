@@ -3,18 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from collab.access.roles import Action
+from collab.access.roles import Action, require
 from collab.access.tokens import Identity
 from collab.api import services
-from collab.errors import Denied, NotReady, Unauthorized, Unavailable, Unprocessable
+from collab.errors import NotReady, Unauthorized, Unavailable, Unprocessable
 from collab.rooms.open_room import OpenRoom
-from collab.storage import documents
+from collab.storage import access, documents
 
 
 async def _services(connection: HTTPConnection) -> services.Services:
@@ -48,24 +49,47 @@ PerhapsUser = Annotated[Identity | None, Depends(_perhaps_user)]
 """None for whoever sends no token. One that is not valid is refused."""
 
 
-async def _open_document(
-    document_id: str, user: CurrentUser, services: Services
-) -> documents.Document:
-    return await documents.opened(services.database, document_id, user.user, services.now_ms())
+async def _caller(user: CurrentUser) -> access.Caller:
+    return access.Caller(user.user, user.roles)
 
 
-OpenDocument = Annotated[documents.Document, Depends(_open_document)]
-"""The document that the path names; from now on it is on the caller's list."""
+Caller = Annotated[access.Caller, Depends(_caller)]
+"""Who wants something done with a document, and what their token says of their roles."""
 
 
-async def _writable_document(document: OpenDocument) -> documents.Document:
-    if not document.role.may(Action.WRITE):
-        raise Denied(f"a {document.role.value} may not write")
-    return document
+async def _document(document_id: str, caller: Caller, services: Services) -> documents.Document:
+    return await documents.opened(
+        services.database, document_id, caller.user, services.now_ms(), caller.claims
+    )
 
 
-WritableDocument = Annotated[documents.Document, Depends(_writable_document)]
-"""The same, where the caller may write."""
+@dataclass(frozen=True)
+class Allowed:
+    """The document that the path names, where the caller may do this with it; from now on it is on
+    their list.
+
+    Judged when the request comes. Who loses a role while an edit of theirs is on its way may see it
+    ordered all the same, as with a push that was given to the log. What changes who may do what is
+    judged again in its transaction.
+    """
+
+    action: Action
+
+    async def __call__(
+        self, document: Annotated[documents.Document, Depends(_document)]
+    ) -> documents.Document:
+        require(document.role, self.action)
+        return document
+
+
+ReadableDocument = Annotated[documents.Document, Depends(Allowed(Action.READ))]
+WritableDocument = Annotated[documents.Document, Depends(Allowed(Action.WRITE))]
+RenamableDocument = Annotated[documents.Document, Depends(Allowed(Action.RENAME))]
+DocumentToVersion = Annotated[documents.Document, Depends(Allowed(Action.NAME_VERSIONS))]
+DocumentWithMembers = Annotated[documents.Document, Depends(Allowed(Action.SEE_MEMBERS))]
+SharableDocument = Annotated[documents.Document, Depends(Allowed(Action.SHARE))]
+AuditedDocument = Annotated[documents.Document, Depends(Allowed(Action.AUDIT))]
+DeletableDocument = Annotated[documents.Document, Depends(Allowed(Action.DELETE))]
 
 
 async def _no_query(request: Request) -> None:

@@ -3,15 +3,23 @@
 import asyncio
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from sqlalchemy import Connection
 
-from collab.access.roles import Action, Role
-from collab.api.deps import NO_QUERY, CurrentUser, OpenDocument, Services
+from collab.access.roles import Role
+from collab.api.deps import (
+    NO_QUERY,
+    Caller,
+    CurrentUser,
+    DeletableDocument,
+    ReadableDocument,
+    RenamableDocument,
+    Services,
+)
 from collab.api.fields import one_line, whole_text
 from collab.api.idempotency import RequestOnce, Transaction
 from collab.api.problems import documented
@@ -42,6 +50,7 @@ EXAMPLE: JsonDict = {
     "id": "k3v5n7qyzw2xj4mtr6hsgpbdfc",
     "title": "Notes",
     "role": "owner",
+    "anyone": "viewer",
     "owner": {"id": "c5mp2xkzq7wj4tnsv3yhrd6fbe", "name": "Ada"},
     "revision": 1,
     "saved_revision": 1,
@@ -52,15 +61,28 @@ EXAMPLE: JsonDict = {
 }
 
 
+SharedRole = Literal["editor", "commenter", "viewer"]
+"""What can be given to more than one person."""
+
+
 class NewDocument(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         strict=True,
-        json_schema_extra={"examples": [{"title": "Notes", "text": "Hello, world"}]},
+        json_schema_extra={
+            "examples": [{"title": "Notes", "text": "Hello, world", "anyone": "viewer"}]
+        },
     )
 
     title: str
     text: str = ""
+    anyone: SharedRole | None = None
+
+    def opens_to(self, otherwise: Role | None) -> Role | None:
+        """The role of whoever is no member, `otherwise` where the request does not say."""
+        if "anyone" not in self.model_fields_set:
+            return otherwise
+        return None if self.anyone is None else Role(self.anyone)
 
 
 class Renaming(BaseModel):
@@ -77,13 +99,16 @@ class Owner(BaseModel):
 
 
 class Document(BaseModel):
-    """`role` is the caller's; `length` is in UTF-16 code units; `editors` are online now."""
+    """`role` is the caller's, and `anyone` that of whoever knows the id and is no member, if any;
+    `length` is in UTF-16 code units; `editors` are online now.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: str
     title: str
     role: Role
+    anyone: Role | None
     owner: Owner
     revision: int
     saved_revision: int
@@ -144,12 +169,13 @@ async def create(
         title = one_line(body.title, "/title", limits.max_title_units)
         text = whole_text(body.text, "/text", limits.max_document_units)
         document_id, at = new_id(), services.now_ms()
+        anyone = body.opens_to(limits.anyone_at_first)
         first = await asyncio.to_thread(first_segment, document_id, text, user.user_id, at)
 
         def write(connection: Connection) -> Response:
             documents.check_may_own_more(connection, user.user_id, limits.max_user_documents)
-            made = documents.create(connection, document_id, title, first, user.user, at)
-            return _created(_shown(made, services.registry))
+            made = documents.create(connection, document_id, title, first, user.user, at, anyone)
+            return _created(shown(made, services.registry))
 
         return write
 
@@ -166,13 +192,14 @@ def _created(document: Document) -> Response:
 
 
 @router.get("", responses=documented(BadRequest, Unauthorized, Unprocessable, NotReady))
-async def page(query: Annotated[PageQuery, Query()], user: CurrentUser, services: Services) -> Page:
-    """The documents that the caller made or opened, a page at a time."""
+async def page(query: Annotated[PageQuery, Query()], caller: Caller, services: Services) -> Page:
+    """The documents that the caller made or opened and still has a role in, a page at a time."""
     wanted = listing.Listing(query.limit, query.sort, query.q, query.role, query.cursor)
+    now = services.now_ms()
     found = await services.database.look_up(
-        lambda connection: listing.page(connection, user.user_id, wanted)
+        lambda connection: listing.page(connection, caller.user.id, wanted, now, caller.claims)
     )
-    return Page(items=[_shown(each, services.registry) for each in found.items], next=found.next)
+    return Page(items=[shown(each, services.registry) for each in found.items], next=found.next)
 
 
 @router.get(
@@ -180,9 +207,9 @@ async def page(query: Annotated[PageQuery, Query()], user: CurrentUser, services
     responses=documented(Unauthorized, NotFound, Unprocessable, NotReady),
     dependencies=NO_QUERY,
 )
-async def look(document: OpenDocument, services: Services) -> Document:
+async def look(document: ReadableDocument, services: Services) -> Document:
     """One document. Looking at it puts it on the caller's list."""
-    return _shown(document, services.registry)
+    return shown(document, services.registry)
 
 
 @router.patch(
@@ -192,15 +219,13 @@ async def look(document: OpenDocument, services: Services) -> Document:
     ),
     dependencies=NO_QUERY,
 )
-async def rename(body: Renaming, document: OpenDocument, services: Services) -> Document:
+async def rename(body: Renaming, document: RenamableDocument, services: Services) -> Document:
     """Give it another title: whoever may write may do so."""
-    if not document.role.may(Action.RENAME):
-        raise Denied(f"a {document.role.value} may not rename a document")
     title, at = one_line(body.title, "/title", services.settings.max_title_units), services.now_ms()
     await services.database.write(
         lambda connection: documents.rename(connection, document.id, title, at)
     )
-    return _shown(replace(document, title=title, updated_at=at), services.registry)
+    return shown(replace(document, title=title, updated_at=at), services.registry)
 
 
 @router.delete(
@@ -209,15 +234,13 @@ async def rename(body: Renaming, document: OpenDocument, services: Services) -> 
     responses=documented(Unauthorized, Denied, NotFound, Unprocessable, NotReady),
     dependencies=NO_QUERY,
 )
-async def delete(document: OpenDocument, services: Services) -> None:
+async def delete(document: DeletableDocument, services: Services) -> None:
     """Delete it for everybody and for good: its owner alone may. Its editors' sessions end."""
-    if not document.role.may(Action.DELETE):
-        raise Denied("only its owner may delete a document")
     await services.database.write(lambda connection: documents.delete(connection, document.id))
     await services.registry.remove(document.id)
 
 
-def _shown(document: documents.Document, registry: Registry) -> Document:
+def shown(document: documents.Document, registry: Registry) -> Document:
     """A row lags behind the room that is open on it."""
     room = registry.peek(document.id)
     if room is None:
@@ -230,6 +253,7 @@ def _shown(document: documents.Document, registry: Registry) -> Document:
         id=document.id,
         title=document.title,
         role=document.role,
+        anyone=document.anyone,
         owner=Owner(id=document.owner.id, name=document.owner.name),
         revision=revision,
         saved_revision=saved_revision,

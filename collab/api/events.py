@@ -18,7 +18,7 @@ from starlette.types import Scope
 
 from collab.access.tokens import Identity
 from collab.api import services
-from collab.api.deps import CurrentUser, OpenDocument, Services
+from collab.api.deps import CurrentUser, ReadableDocument, Services
 from collab.api.event_stream import EventStream
 from collab.api.fields import MAX_INTEGER
 from collab.api.updates import shown
@@ -62,7 +62,7 @@ router = APIRouter(
 
 
 async def _followed_room(
-    document: OpenDocument, user: CurrentUser, services: Services
+    document: ReadableDocument, user: CurrentUser, services: Services
 ) -> AsyncIterator[OpenRoom]:
     with services.registry.places.place(user.user_id, document.id):
         async with services.registry.room(document.id) as room:

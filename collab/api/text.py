@@ -18,7 +18,7 @@ from collab.api import services
 from collab.api.deps import (
     NO_QUERY,
     CurrentUser,
-    OpenDocument,
+    ReadableDocument,
     Services,
     WritableDocument,
     open_room,
@@ -108,7 +108,7 @@ class TextQuery(BaseModel):
     },
 )
 async def read(
-    document: OpenDocument,
+    document: ReadableDocument,
     services: Services,
     query: Annotated[TextQuery, Query()],
     if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,

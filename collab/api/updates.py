@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from collab.api.deps import OpenDocument, Services
+from collab.api.deps import ReadableDocument, Services
 from collab.api.edits import CHANGE_SCHEMA
 from collab.api.fields import MAX_INTEGER
 from collab.api.problems import documented
@@ -112,7 +112,7 @@ LAST_EVENT_ID = {
     openapi_extra={"parameters": [LAST_EVENT_ID]},
 )
 async def page(
-    document: OpenDocument, services: Services, query: Annotated[UpdatesQuery, Query()]
+    document: ReadableDocument, services: Services, query: Annotated[UpdatesQuery, Query()]
 ) -> Response:
     """The saved updates, in order, a page at a time. A page may be shorter than `limit`."""
     found = await history.updates(

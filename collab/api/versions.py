@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from collab.api.deps import (
     NO_QUERY,
     CurrentUser,
-    OpenDocument,
+    DocumentToVersion,
+    ReadableDocument,
     Services,
     WritableDocument,
     open_room,
@@ -125,7 +126,7 @@ class VersionsQuery(BaseModel):
 )
 async def create(
     body: NewVersion,
-    document: WritableDocument,
+    document: DocumentToVersion,
     user: CurrentUser,
     services: Services,
     once: RequestOnce,
@@ -153,7 +154,7 @@ async def create(
 
 @router.get("", responses=documented(BadRequest, Unauthorized, NotFound, Unprocessable, NotReady))
 async def page(
-    document: OpenDocument, services: Services, query: Annotated[VersionsQuery, Query()]
+    document: ReadableDocument, services: Services, query: Annotated[VersionsQuery, Query()]
 ) -> VersionPage:
     """The versions, newest first, a page at a time."""
     before = None

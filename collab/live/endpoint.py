@@ -91,7 +91,7 @@ async def _check(
     asked = handshake.parse(websocket.query_params, websocket.headers)
     identity = await services.tokens.verify(asked.token)
     document = await documents.opened(
-        services.database, document_id, identity.user, services.now_ms()
+        services.database, document_id, identity.user, services.now_ms(), identity.roles
     )
     return Newcomer(arrival, asked, public_name(asked.client_id), identity, document.role)
 

@@ -1,18 +1,51 @@
-"""Users' standings in documents, as the database has them. Times are milliseconds since 1970."""
+"""Users' standings in documents, as the database has them. Times are milliseconds since 1970.
+
+Whoever changes one holds the document's row until the transaction ends, and judges by what it and
+the list of members say then: of two changes at once, the second is judged by what the first made.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, case, null, or_, select
+from sqlalchemy import String, and_, bindparam, case, literal, null, or_, select, update
 
-from collab.access.roles import NONE, REMOVED, Membership, Role, Standing, standing
+from collab.access.roles import (
+    NO_CLAIMS,
+    NONE,
+    REMOVED,
+    Membership,
+    Role,
+    Standing,
+    claimed,
+    standing,
+)
+from collab.errors import NotFound
+from collab.storage import users as known_users
 from collab.storage.tables import documents, members
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
-    from sqlalchemy import BindParameter, ColumnElement, Connection
+    from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select
+
+    from collab.access.tokens import User
+
+
+class Caller(NamedTuple):
+    """Whoever wants something done, and the roles that their token gives."""
+
+    user: User
+    claims: Mapping[str, Role] = NO_CLAIMS
+
+
+class Held(NamedTuple):
+    """A document whose row is locked; `role` is the caller's."""
+
+    id: str
+    owner_id: str
+    anyone: Role | None
+    role: Role
 
 
 def standings(
@@ -42,13 +75,56 @@ def versions(connection: Connection, document_ids: Collection[str]) -> dict[str,
     return {row.id: row.access_version for row in found}
 
 
-def role_now(now: int | BindParameter[int]) -> ColumnElement[Any]:
-    """`access.roles.standing` as SQL, over `documents` and the user's row of `members`, if any."""
-    return case(
-        (members.c.role == REMOVED, null()),
-        (_holds(now), members.c.role),
-        else_=documents.c.anyone,
+def hold(connection: Connection, document_id: str, caller: Caller, now: int) -> Held:
+    """A document that the caller has a standing in, locked. Raises `NotFound`."""
+    row = lock(connection, document_id)
+    role = claimed(caller.claims, document_id)
+    if role is None:
+        user_id = caller.user.id
+        role = standings(connection, document_id, [user_id], now)[user_id].role
+    if role is None:
+        raise not_found()
+    known_users.add(connection, caller.user, now)
+    return Held(document_id, row.owner_id, _role(row.anyone), role)
+
+
+def lock(connection: Connection, document_id: str) -> Row[Any]:
+    """Nobody else changes who may do what with a document until this transaction ends.
+
+    Raises `NotFound`.
+    """
+    row = connection.execute(_LOCKED, {"document": document_id}).one_or_none()
+    if row is None:
+        raise not_found()
+    return row
+
+
+def changed(connection: Connection, document_id: str) -> None:
+    """Say that somebody's standing is another: servers look at this number."""
+    connection.execute(_CHANGED, {"document": document_id})
+
+
+def not_found() -> NotFound:
+    return NotFound("there is no such document")
+
+
+def role_now(
+    now: int | BindParameter[int], claims: Mapping[str, Role] = NO_CLAIMS
+) -> ColumnElement[Any]:
+    """`access.roles.standing` as SQL, over `documents` and the user's row of `members`, if any;
+    and before that `access.roles.claimed`.
+    """
+    named = {document_id: role for document_id, role in claims.items() if document_id != "*"}
+    known: ColumnElement[Any] = (
+        literal(claims["*"], String)
+        if "*" in claims
+        else case(
+            (members.c.role == REMOVED, null()),
+            (_holds(now), members.c.role),
+            else_=documents.c.anyone,
+        )
     )
+    return case(named, value=documents.c.id, else_=known) if named else known
 
 
 def until(now: int | BindParameter[int]) -> ColumnElement[Any]:
@@ -64,3 +140,14 @@ def _holds(now: int | BindParameter[int]) -> ColumnElement[bool]:
 
 def _role(value: str | None) -> Role | None:
     return None if value is None else Role(value)
+
+
+_OF_DOCUMENT = documents.c.id == bindparam("document")
+_LOCKED: Select[Any] = (
+    select(documents.c.owner_id, documents.c.anyone)
+    .where(_OF_DOCUMENT)
+    .with_for_update(key_share=True)
+)
+_CHANGED = (
+    update(documents).where(_OF_DOCUMENT).values(access_version=documents.c.access_version + 1)
+)

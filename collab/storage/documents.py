@@ -7,17 +7,20 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import BigInteger, and_, bindparam, func, select, update
 
-from collab.access.roles import Role
-from collab.errors import DocumentsFull, NotFound
+from collab.access.roles import NO_CLAIMS, VISITOR, Role, claimed
+from collab.errors import DocumentsFull
 from collab.log.entry import first_mark
+from collab.storage import access, audit
 from collab.storage import users as known_users
 from collab.storage.tables import documents, members, segments, users
 from collab.storage.upsert import insert_if_new
 
 if TYPE_CHECKING:
-    from sqlalchemy import BindParameter, Connection, Row, Select
+    from collections.abc import Mapping
+
+    from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select
 
     from collab.access.tokens import User
     from collab.storage.database import Database
@@ -33,11 +36,16 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document's row, and the role in it of whoever asked. `length` is in UTF-16 code units."""
+    """A document's row, and the standing in it of whoever asked: `role`, and until when it holds.
+
+    `anyone` is the role of whoever is no member. `length` is in UTF-16 code units.
+    """
 
     id: str
     title: str
     role: Role
+    until: int | None
+    anyone: Role | None
     owner: Owner
     saved_revision: int
     length: int
@@ -46,7 +54,13 @@ class Document:
 
 
 def create(
-    connection: Connection, document_id: str, title: str, first: FirstSegment, owner: User, at: int
+    connection: Connection,
+    document_id: str,
+    title: str,
+    first: FirstSegment,
+    owner: User,
+    at: int,
+    anyone: Role | None = None,
 ) -> Document:
     """Add a document that begins with `first`; it is on its owner's list."""
     known_users.add(connection, owner, at)
@@ -65,6 +79,7 @@ def create(
             loose_segments=first.end.revision,
             snapshot_weight=0,
             length=first.length,
+            anyone=anyone,
         )
     )
     connection.execute(
@@ -83,10 +98,13 @@ def create(
                 pushes=first.pushes,
             )
         )
+    audit.record(connection, document_id, at, owner.id, audit.Event.DOCUMENT_CREATED, role=anyone)
     return Document(
         id=document_id,
         title=title,
         role=Role.OWNER,
+        until=None,
+        anyone=anyone,
         owner=Owner(owner.id, owner.name),
         saved_revision=first.end.revision,
         length=first.length,
@@ -107,32 +125,42 @@ def check_may_own_more(connection: Connection, user_id: str, most: int) -> None:
         raise DocumentsFull(f"a user owns at most {most} documents")
 
 
-async def opened(database: Database, document_id: str, user: User, at: int) -> Document:
-    """The document as `user` opens it: from now on it is on their list. Raises `NotFound`."""
+async def opened(
+    database: Database,
+    document_id: str,
+    user: User,
+    at: int,
+    claims: Mapping[str, Role] = NO_CLAIMS,
+) -> Document:
+    """The document as `user` opens it: from now on it is on their list.
+
+    Raises `NotFound`, for one that they have no standing in as for one that is not there.
+    """
     if not DOCUMENT_ID.fullmatch(document_id):
-        raise _not_found()
-    document = await _find(database, document_id, user)
-    if document is None:
+        raise access.not_found()
+    found = await _find(database, document_id, user, at)
+    role = claimed(claims, document_id)
+    if found is not None and not found.listed and (role or found.role) is not None:
         await database.write(lambda connection: put_on_list(connection, document_id, user, at))
-        document = await _find(database, document_id, user)
-    if document is None:
-        raise _not_found()
-    return document
+        found = await _find(database, document_id, user, at)
+    if found is None or (role or found.role) is None:
+        raise access.not_found()
+    return from_row(found, role)
 
 
 def put_on_list(connection: Connection, document_id: str, user: User, at: int) -> None:
-    """Make `user` an editor, unless they have a role already. Raises `NotFound`."""
+    """Make `user` a visitor, unless they are anything already. Raises `NotFound`."""
     # Locked on PostgreSQL, where another server may delete it meanwhile.
     found = select(documents.c.id).where(documents.c.id == document_id)
     if connection.scalar(found.with_for_update(read=True, key_share=True)) is None:
-        raise _not_found()
+        raise access.not_found()
     known_users.add(connection, user, at)
     insert_if_new(
         connection,
         members,
         document_id=document_id,
         user_id=user.id,
-        role=Role.EDITOR,
+        role=VISITOR,
         created_at=at,
     )
 
@@ -145,7 +173,7 @@ def rename(connection: Connection, document_id: str, title: str, at: int) -> Non
         .values(title=title, title_key=fold(title), updated_at=at)
     )
     if renamed.rowcount != 1:
-        raise _not_found()
+        raise access.not_found()
 
 
 def delete(connection: Connection, document_id: str) -> None:
@@ -155,20 +183,29 @@ def delete(connection: Connection, document_id: str) -> None:
     """
     deleted = connection.execute(documents.delete().where(documents.c.id == document_id))
     if deleted.rowcount != 1:
-        raise _not_found()
+        raise access.not_found()
 
 
-async def _find(database: Database, document_id: str, user: User) -> Document | None:
-    wanted = {"document_id": document_id, "user_id": user.id}
-    row = await database.look_up(lambda connection: connection.execute(_SEEN, wanted).one_or_none())
-    return None if row is None else from_row(row)
+async def _find(database: Database, document_id: str, user: User, now: int) -> Row[Any] | None:
+    wanted = {"document_id": document_id, "user_id": user.id, "now": now}
+    return await database.look_up(
+        lambda connection: connection.execute(_SEEN, wanted).one_or_none()
+    )
 
 
-def seen_by(user_id: str | BindParameter[str]) -> Select[Any]:
-    """The documents on a user's list; `from_row` makes a `Document` of each row."""
+def seen_by(
+    user_id: str | BindParameter[str], role: ColumnElement[Any], now: int | BindParameter[int]
+) -> Select[Any]:
+    """Documents, with a user's role in each; `from_row` makes a `Document` of each row."""
     return (
-        select(documents, members.c.role, users.c.name.label("owner_name"))
-        .join(
+        select(
+            documents,
+            role.label("role"),
+            access.until(now).label("until"),
+            members.c.user_id.is_not(None).label("listed"),
+            users.c.name.label("owner_name"),
+        )
+        .outerjoin(
             members,
             and_(members.c.document_id == documents.c.id, members.c.user_id == user_id),
         )
@@ -176,14 +213,20 @@ def seen_by(user_id: str | BindParameter[str]) -> Select[Any]:
     )
 
 
-_SEEN = seen_by(bindparam("user_id")).where(documents.c.id == bindparam("document_id"))
+_NOW = bindparam("now", type_=BigInteger)
+_SEEN = seen_by(bindparam("user_id"), access.role_now(_NOW), _NOW).where(
+    documents.c.id == bindparam("document_id")
+)
 
 
-def from_row(row: Row[Any]) -> Document:
+def from_row(row: Row[Any], claimed: Role | None = None) -> Document:
+    """`claimed` is the role that the user's token gives, which comes first."""
     return Document(
         id=row.id,
         title=row.title,
-        role=Role(row.role),
+        role=claimed or Role(row.role),
+        until=None if claimed else row.until,
+        anyone=None if row.anyone is None else Role(row.anyone),
         owner=Owner(row.owner_id, row.owner_name),
         saved_revision=row.saved_revision,
         length=row.length,
@@ -199,7 +242,3 @@ def fold(title: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", title).casefold())
     return unicodedata.normalize("NFKC", folded.casefold())
-
-
-def _not_found() -> NotFound:
-    return NotFound("there is no such document")

@@ -7,18 +7,22 @@ exactly once, whatever happens to the others.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, tuple_
 
-from collab.errors import BadRequest
-from collab.storage.documents import DOCUMENT_ID, Document, fold, from_row, seen_by
+from collab.access.roles import NO_CLAIMS
+from collab.storage import cursors
+from collab.storage.access import role_now
+from collab.storage.cursors import Count, RowId
+from collab.storage.documents import Document, fold, from_row, seen_by
 from collab.storage.tables import documents, members
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Connection
 
     from collab.access.roles import Role
@@ -50,17 +54,28 @@ class Page(NamedTuple):
     next: str | None
 
 
-def page(connection: Connection, user_id: str, listing: Listing) -> Page:
-    """Raises `BadRequest` for a cursor that is not one of this list's."""
+def page(
+    connection: Connection,
+    user_id: str,
+    listing: Listing,
+    now: int,
+    claims: Mapping[str, Role] = NO_CLAIMS,
+) -> Page:
+    """What of a user's list they have a standing in.
+
+    Raises `BadRequest` for a cursor that is not one of this list's.
+    """
     key = _KEYS[listing.sort.removeprefix("-")]
     place = tuple_(key, documents.c.id)
     descending = listing.sort.startswith("-")
-    query = seen_by(user_id).limit(listing.limit + 1)
+    role = role_now(now, claims)
+    query = seen_by(user_id, role, now).where(members.c.user_id == user_id, role.is_not(None))
+    query = query.limit(listing.limit + 1)
     query = query.order_by(*(c.desc() if descending else c.asc() for c in (key, documents.c.id)))
     if listing.q:
         query = query.where(documents.c.title_key.contains(fold(listing.q), autoescape=True))
     if listing.role is not None:
-        query = query.where(members.c.role == listing.role)
+        query = query.where(role == listing.role)
     if listing.cursor is not None:
         after = _Place.decode(listing.cursor, listing.sort)
         last = (after.key, after.id)
@@ -70,39 +85,23 @@ def page(connection: Connection, user_id: str, listing: Listing) -> Page:
     if len(rows) == len(shown):
         return Page([from_row(row) for row in shown], None)
     end = _Place(listing.sort, shown[-1]._mapping[key], shown[-1].id)
-    return Page([from_row(row) for row in shown], end.encode())
+    return Page([from_row(row) for row in shown], cursors.encode(end))
 
 
-_Key = (
-    Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-    | Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*\Z")]
-)
-_DocumentId = Annotated[str, msgspec.Meta(pattern=rf"^{DOCUMENT_ID.pattern}\Z")]
+_Key = Count | Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*\Z")]
 
 
 class _Place(msgspec.Struct, array_like=True, frozen=True):
-    """A place in a list. As a cursor it is base64url of JSON."""
+    """A place in a list."""
 
     sort: Sort
     key: _Key
-    id: _DocumentId
-
-    def encode(self) -> str:
-        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
+    id: RowId
 
     @classmethod
     def decode(cls, cursor: str, sort: Sort) -> _Place:
-        try:
-            padded = cursor + "=" * (-len(cursor) % 4)
-            place = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=cls)
-        except (ValueError, msgspec.MsgspecError):
-            raise _bad_cursor() from None
+        place = cursors.decode(cursor, cls)
         key_type = str if sort.endswith("title") else int
-        # What we gave out encodes to itself again; nothing else is let through to the database.
-        if place.sort != sort or type(place.key) is not key_type or place.encode() != cursor:
-            raise _bad_cursor()
+        if place.sort != sort or type(place.key) is not key_type:
+            raise cursors.bad_cursor()
         return place
-
-
-def _bad_cursor() -> BadRequest:
-    return BadRequest("the cursor is not one that this list gave out")

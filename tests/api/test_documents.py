@@ -29,6 +29,7 @@ async def test_a_new_document_is_its_makers_and_empty(api: Api) -> None:
         "id": made["id"],
         "title": "Notes",
         "role": "owner",
+        "anyone": "editor",
         "owner": {"id": ada.id, "name": "Ada"},
         "revision": 0,
         "saved_revision": 0,
@@ -40,6 +41,44 @@ async def test_a_new_document_is_its_makers_and_empty(api: Api) -> None:
     assert (await ada.get(answer.headers["location"])).json() == made
     text = await ada.get(f"/v1/documents/{made['id']}/text")
     assert (text.status_code, text.text, text.headers["etag"]) == (200, "", '"0"')
+
+
+@pytest.mark.parametrize("anyone", ["editor", "commenter", "viewer", None])
+async def test_who_makes_a_document_says_what_anyone_may(api: Api, anyone: str | None) -> None:
+    ada, bob = await api.user("Ada"), await api.user("Bob")
+    made = await ada.document(anyone=anyone)
+    assert (made["role"], made["anyone"]) == ("owner", anyone)
+    seen = await bob.get(f"/v1/documents/{made['id']}")
+    if anyone is None:
+        assert_problem(seen, 404, "not_found", "Not found", "there is no such document")
+    else:
+        assert seen.json() == {**made, "role": anyone}
+
+
+@pytest.mark.parametrize("anyone", ["owner", "nobody", "", 7, ["viewer"]])
+async def test_nobody_can_make_everybody_the_owner(api: Api, anyone: object) -> None:
+    ada = await api.user()
+    answer = await ada.post("/v1/documents", {"title": "Notes", "anyone": anyone})
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("host", "setting", "expected"),
+    [
+        ("127.0.0.1", None, "editor"),
+        ("0.0.0.0", None, None),
+        ("0.0.0.0", "commenter", "commenter"),
+        ("127.0.0.1", "nobody", None),
+    ],
+)
+async def test_else_the_settings_say_it_and_let_nobody_in_where_others_can_reach_the_server(
+    serve: Serve,
+    host: str,
+    setting: str | None,
+    expected: str | None,
+) -> None:
+    async with serve(host=host, anyone=setting, guests=True) as api:
+        assert (await (await api.user()).document())["anyone"] == expected
 
 
 async def test_ids_are_unguessable_and_fit_the_contract(api: Api) -> None:
@@ -269,7 +308,7 @@ class TestRenaming:
             )
         )
         answer = await bob.call("PATCH", path, json={"title": "Bob's"})
-        detail = f"a {role.value} may not rename a document"
+        detail = f"a {role.value} may not rename"
         assert_problem(answer, 403, "forbidden", "Not allowed", detail)
         assert (await ada.get(path)).json() == made
 
@@ -338,7 +377,7 @@ class TestDeletion:
         made = await ada.document()
         path = f"/v1/documents/{made['id']}"
         answer = await bob.call("DELETE", path)
-        detail = "only its owner may delete a document"
+        detail = "an editor may not delete"
         assert_problem(answer, 403, "forbidden", "Not allowed", detail)
         assert (await ada.get(path)).json() == made
 

@@ -323,8 +323,11 @@ async def test_who_may_not_write_may_look_and_no_more(api: Api, role: Role) -> N
     await bob.get(f"/v1/documents/{it}")
     await become(api, it, bob, role)
     assert len((await listed(bob, it))[0]) == 1
-    for answer in (await name(bob, it), await restore(bob, it, version)):
-        detail = f"a {role.value} may not write"
+    for answer, action in (
+        (await name(bob, it), "name versions"),
+        (await restore(bob, it, version), "write"),
+    ):
+        detail = f"a {role.value} may not {action}"
         assert_problem(answer, 403, "forbidden", "Not allowed", detail)
     assert await ada.text(it) == "two"
 

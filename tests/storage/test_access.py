@@ -24,12 +24,9 @@ ADA = User("ada", "Ada", guest=True)
 NOW = 1_000
 
 
-def made(connection: Connection, document_id: str, anyone: str | None) -> None:
+def made(connection: Connection, document_id: str, anyone: Role | None) -> None:
     first = first_segment(document_id, "", ADA.id, 1)
-    documents.create(connection, document_id, "Notes", first, ADA, 1)
-    connection.execute(
-        document_rows.update().where(document_rows.c.id == document_id).values(anyone=anyone)
-    )
+    documents.create(connection, document_id, "Notes", first, ADA, 1, anyone)
 
 
 def one(connection: Connection, query: Select[Any]) -> Row[Any]:

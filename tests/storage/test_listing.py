@@ -47,7 +47,7 @@ class World:
 
         def create(connection: Connection) -> None:
             first = first_segment(document_id, "", owner.id, at)
-            documents.create(connection, document_id, title, first, owner, at)
+            documents.create(connection, document_id, title, first, owner, at, Role.EDITOR)
             documents.put_on_list(connection, document_id, ADA, at)
 
         await self.database.write(create)
@@ -190,4 +190,4 @@ def cursor_of(place: Any) -> str:
 
 
 async def read_page(database: Database, user_id: str, asked: Listing) -> Page:
-    return await database.look_up(lambda connection: listing.page(connection, user_id, asked))
+    return await database.look_up(lambda connection: listing.page(connection, user_id, asked, 1))
