@@ -123,6 +123,8 @@ def edits(length: int, count: int) -> list[Change]:
 class _Trusting:
     """The author of pushes that follow one another, each on the end of the history."""
 
+    may_write = True
+
     def ordered(self, seq: int, last: int) -> None:
         """As it must be."""
 

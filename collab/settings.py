@@ -90,6 +90,7 @@ class Settings(Limits):
 
     room_idle_s: float = Field(30.0, ge=0)
     sweep_s: float = Field(30.0, gt=0)
+    access_check_s: float = Field(5.0, gt=0)
     open_timeout_s: float = Field(30.0, gt=0)
     commit_patience_s: float = Field(10.0, gt=0)
     shutdown_s: float = Field(10.0, gt=0)

@@ -31,7 +31,7 @@ class Peer:
         self.revision = 0
         self.mark = ""
         self.seqs = itertools.count(1)
-        self._aside: list[Message] = []
+        self.aside: list[Message] = []
 
     @classmethod
     async def join(
@@ -92,21 +92,21 @@ class Peer:
 
     async def hear(self, *types: str) -> Message:
         """The next message of these types, in order; others but beats are kept for later."""
-        for message in self._aside:
+        for message in self.aside:
             if message["type"] in types:
-                self._aside.remove(message)
+                self.aside.remove(message)
                 return message
         while True:
             message = await self.next()
             if message["type"] in types:
                 return message
             if message["type"] != "beat":
-                self._aside.append(message)
+                self.aside.append(message)
 
     async def heard(self, revision: int) -> list[tuple[str, int, Any]]:
         """Every update up to a revision that was not asked for yet, in order."""
         updates: list[tuple[str, int, Any]] = []
-        while self.revision < revision or any(m["type"] == "updates" for m in self._aside):
+        while self.revision < revision or any(m["type"] == "updates" for m in self.aside):
             message = await self.hear("updates")
             updates += [tuple(update) for update in message["updates"]]
         return updates

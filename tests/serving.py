@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from collab.api.services import Services
     from collab.rooms.open_room import OpenRoom
 
 SECRET = "a secret that only these tests know, long enough"
@@ -76,6 +77,11 @@ class Serving:
             f"/v1/documents/{document_id}/text", headers=await self.authorization()
         )
         return answer.raise_for_status().text
+
+    @property
+    def services(self) -> Services:
+        services: Services = self._app.state.services
+        return services
 
     def room(self, document_id: str) -> OpenRoom:
         """The document's room, which is open."""

@@ -18,7 +18,7 @@ MAY_USE = {
     "log": {"text"},
     "access": set(),
     "storage": {"text", "log", "access"},
-    "rooms": {"text", "log", "storage"},
+    "rooms": {"text", "log", "storage", "access"},
     "live": {"text", "log", "storage", "rooms", "access", "api"},
     "api": {"text", "log", "storage", "rooms", "access", "live"},
     "client": {"text"},

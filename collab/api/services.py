@@ -24,6 +24,7 @@ from collab.live.welcomes import Welcomes
 from collab.log.local import LocalLog
 from collab.log.redis.links import RedisLinks
 from collab.log.redis.log import RedisLog
+from collab.rooms import access
 from collab.rooms.registry import Registry
 from collab.rooms.sweep import sweep
 from collab.storage.database import Database, database_at
@@ -199,7 +200,7 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
         writer = Writer(database, upkeep, settings.commit_patience_s, counts)
         tasks = await stack.enter_async_context(task_group())
         order = await stack.enter_async_context(ordering(settings, database, server, tasks, counts))
-        registry = Registry(settings, database, order, writer, counts, server)
+        registry = Registry(settings, database, order, writer, counts, server, clock)
         upkeeping = tasks.create_task(upkeep.run(), name="upkeep")
         stack.callback(upkeeping.cancel)
         writing = tasks.create_task(writer.run(), name="writer")
@@ -210,6 +211,10 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
         beating = tasks.create_task(registry.run(), name="registry")
         stack.push_async_callback(registry.close)
         stack.callback(beating.cancel)
+        checking = tasks.create_task(
+            access.compare(registry, settings.access_check_s), name="access"
+        )
+        stack.callback(checking.cancel)
         welcomes = Welcomes(
             settings.max_welcomes, wait_s=settings.open_timeout_s, hold_s=WELCOME_HOLD_S
         )

@@ -26,7 +26,6 @@ from collab.storage import documents, history
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from collab.access.roles import Role
     from collab.access.tokens import Identity
     from collab.api.services import Services
     from collab.live.handshake import Handshake, Place
@@ -45,7 +44,6 @@ class Newcomer:
     asked: Handshake
     client: str
     identity: Identity
-    role: Role
 
 
 @router.websocket("/v1/documents/{document_id}/live")
@@ -90,10 +88,10 @@ async def _check(
     handshake.check_origin(websocket.headers, services.settings.allowed_origins)
     asked = handshake.parse(websocket.query_params, websocket.headers)
     identity = await services.tokens.verify(asked.token)
-    document = await documents.opened(
+    await documents.opened(
         services.database, document_id, identity.user, services.now_ms(), identity.roles
     )
-    return Newcomer(arrival, asked, public_name(asked.client_id), identity, document.role)
+    return Newcomer(arrival, asked, public_name(asked.client_id), identity)
 
 
 async def _serve(
@@ -104,6 +102,10 @@ async def _serve(
     # Before settling, which is for the moment of the welcome.
     units = 0 if _resumed(room, resume) else len(room.visible_text)
     async with services.welcomes.turn(units) as told:
+        # Once more: of what changes from here on, the room hears.
+        seen = await room.standings.of(newcomer.identity)
+        role = seen.standing.role
+        assert role is not None, "who has none is not let in"
         last_seq, took_effect = await _settle(services, room, newcomer)
         await websocket.accept()
         services.counts.handshakes[101] += 1
@@ -115,7 +117,7 @@ async def _serve(
                 room,
                 newcomer.client,
                 newcomer.identity,
-                newcomer.role,
+                seen,
                 position=room.visible_revision if resumed is None else resumed.revision,
                 last_seq=last_seq,
                 limits=services.settings,
@@ -125,7 +127,7 @@ async def _serve(
             welcome = handshake.welcome(
                 room,
                 newcomer.client,
-                newcomer.role,
+                role,
                 services.settings,
                 resumed=resumed,
                 reset=resume is not None and resumed is None,

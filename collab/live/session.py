@@ -6,6 +6,7 @@ its own messages. It never waits: the endpoint feeds it, and the transport tells
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import structlog
 
-from collab.access.roles import Action, Role
+from collab.access.roles import Action, Standing, claimed
 from collab.errors import CloseCode, Forbidden, Refusal, SessionEnd
 from collab.live import messages, pace
 from collab.log.entry import Entry
@@ -23,15 +24,22 @@ from collab.rooms.presence import bounded, color_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from collab.access.roles import Role
     from collab.access.tokens import Identity, Tokens
     from collab.live.transport import Transport
     from collab.rooms.open_room import OpenRoom
+    from collab.rooms.standings import Seen
     from collab.settings import Limits
 
 log = structlog.get_logger(__name__)
 
 GOODBYE_MIN_MS, GOODBYE_MAX_MS = 200, 3_000
 """When clients are asked to come back after a restart, at random between these (H9)."""
+
+ANSWER_S = 0.3
+"""How long a push in flight may take to be answered before a session whose user has no access any
+more is closed: within a second of the change (X2).
+"""
 
 # What has become of a session's last push. P2 allows one in flight.
 
@@ -71,6 +79,8 @@ class Ended:
     """The session has ended; whatever still comes in is not heard."""
 
 
+_GONE = "this document is closed to you now"
+
 State = Idle | InFlight | Ordered | Refused | Ended
 
 
@@ -83,7 +93,7 @@ class Session:
         room: OpenRoom,
         client: str,
         identity: Identity,
-        role: Role,
+        seen: Seen,
         *,
         position: int,
         last_seq: int,
@@ -91,8 +101,9 @@ class Session:
         tokens: Tokens,
         pushes: pace.Pushes,
     ) -> None:
-        """`client` is the public name; `position` the revision that the client starts from, and
-        `last_seq` the largest seq that it is known to have used, -1 for none.
+        """`client` is the public name, and `seen` what its user may do; `position` is the revision
+        that the client starts from, and `last_seq` the largest seq that it is known to have used,
+        -1 for none.
         """
         self.client = client
         self.position = position
@@ -103,7 +114,8 @@ class Session:
         self._transport = transport
         self._room = room
         self._identity = identity
-        self._role = role
+        self._seen = seen
+        self._role = seen.standing.role
         self._limits = limits
         self._tokens = tokens
         self._pushes = pushes
@@ -114,6 +126,7 @@ class Session:
         self._heard_at = self._moved_at = now
         self._unsent = 0
         self._told: Callable[[], None] = lambda: None
+        self._leaving: asyncio.TimerHandle | None = None
 
     def start(self, welcome: bytes, arrival: int, told: Callable[[], None]) -> None:
         """Send the welcome, and join the room: from here on, everything follows.
@@ -127,6 +140,7 @@ class Session:
         self._transport.on_shutdown = self.say_goodbye
         if self.writable:
             told()
+        self._room.standings.join(self, self._seen)
         self._room.attendance.join(self, arrival)
         self._room.fanout.catch_up(self)
         self._check_token()  # it was verified a while ago
@@ -182,8 +196,8 @@ class Session:
         self._state = InFlight(push.seq)
         rebasing = 0.0
         try:
-            if not self._role.may(Action.WRITE):
-                raise Forbidden(f"a {self._role.value} may not write")
+            if not self.may_write:
+                raise Forbidden(f"a {self._role.value} may not write" if self._role else _GONE)
             now = self._heard_at
             shared = self._pushes.of(self.user_id, self._room.document_id, now)
             self._pace.push(price, now, shared)
@@ -224,25 +238,73 @@ class Session:
             return
         if identity.user_id != self._identity.user_id:
             raise SessionEnd(CloseCode.TOKEN_EXPIRED, "this token is another user's")
+        had_claim = self.claims
         self._identity = identity
+        if self._claim is not None:
+            self.role_changed(Standing(self._claim))
+        elif had_claim:
+            self._room.standings.look()
+
+    # -- What its user may do (X2) ------------------------------------------------------------
 
     @property
     def user_id(self) -> str:
         return self._identity.user_id
 
-    def role_changed(self, role: str | None) -> None:
-        if role is None:
-            self.end(SessionEnd(CloseCode.ACCESS_LOST, "this document is closed to you now"))
+    @property
+    def claims(self) -> bool:
+        return self._claim is not None
+
+    @property
+    def _claim(self) -> Role | None:
+        return claimed(self._identity.roles, self._room.document_id)
+
+    @property
+    def may_write(self) -> bool:
+        return self._role is not None and self._role.may(Action.WRITE)
+
+    def role_changed(self, standing: Standing) -> None:
+        """Judges what is pushed from now on: what the log was given before has its place."""
+        self._role_told = self._role_told and self._role == standing.role
+        self._role = standing.role
+        if self._role is None:
+            self._lose_access()
         else:
-            self._role_told = self._role_told and self._role == role
-            self._role = Role(role)
+            self._stay()
             self._tell_role()
 
     def _tell_role(self) -> None:
-        """X2. A client that does not read is told later, the latest only."""
-        if not self._role_told and self.writable and not isinstance(self._state, Ended):
+        """A client that does not read is told later, the latest only."""
+        ended = isinstance(self._state, Ended)
+        if self._role is not None and not self._role_told and self.writable and not ended:
             self._role_told = True
             self.write(Batch(messages.role(self._role)))
+
+    def _lose_access(self) -> None:
+        """End, but let a push in flight be answered first: nobody can ask for its fate later."""
+        if self._answered:
+            self._access_lost()
+        elif self._leaving is None:
+            loop = asyncio.get_running_loop()
+            self._leaving = loop.call_later(ANSWER_S, self._access_lost)
+
+    def _access_lost(self) -> None:
+        self.end(SessionEnd(CloseCode.ACCESS_LOST, _GONE))
+
+    def _stay(self) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+
+    @property
+    def _answered(self) -> bool:
+        match self._state:
+            case InFlight():
+                return False
+            case Ordered(_, last):
+                return self.position >= last
+            case _:
+                return True
 
     # -- What became of its push --------------------------------------------------------------
 
@@ -335,7 +397,9 @@ class Session:
     def leave(self) -> None:
         """The connection is gone, or going. May be called twice."""
         self._state = Ended()
+        self._stay()
         transport = self._transport
         transport.on_drain = transport.on_noise = transport.on_shutdown = None
+        self._room.standings.leave(self)
         self._room.attendance.leave(self)
         self._told()

@@ -59,6 +59,9 @@ class Subscriber(Protocol):
     def deleted(self) -> None:
         """There is no such document any more."""
 
+    def access_changed(self) -> None:
+        """Who may do what with the document has changed in the database."""
+
 
 class Feed(Protocol):
     """One document's log as one server follows it."""
@@ -130,3 +133,8 @@ class Log(Protocol):
 
     async def remove(self, document_id: str) -> None:
         """The document is deleted: every server that follows it hears so."""
+
+    async def access_changed(self, document_id: str) -> None:
+        """Every server that follows the document hears so, this one too where it is told; no
+        promise that all hear.
+        """

@@ -41,6 +41,9 @@ class LocalLog:
     async def remove(self, document_id: str) -> None:
         """Whoever deletes it tells the rooms, and there are no others."""
 
+    async def access_changed(self, document_id: str) -> None:
+        """The same."""
+
 
 class LocalFeed:
     """The log of one document, from the saved revision that its subscriber stands at."""

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collab.rooms.presenter import Presenter
 
 
-MAX_CHANGES = 1_000
-"""How many users' last change of access is remembered, for handshakes that are under way."""
-
-
 class Author(Protocol):
     """Who gave a push and hears its fate."""
+
+    @property
+    def may_write(self) -> bool:
+        """Whether what they gave and has no place in the order yet may still have one (X2)."""
 
     def ordered(self, seq: int, last: int) -> None:
         """The push took effect; its last update made revision `last`."""
@@ -32,12 +32,6 @@ class Author(Protocol):
 
 class Session(Reader, Watcher, Author, Protocol):
     """A session, as its room sees it."""
-
-    @property
-    def user_id(self) -> str: ...
-
-    def role_changed(self, role: str | None) -> None:
-        """Its user has another role on the document, or none any more (X2)."""
 
     def end(self, reason: SessionEnd) -> None:
         """Leave the room, and close the connection."""
@@ -65,7 +59,6 @@ class Attendance:
         self._contained = containment
         self._sessions: dict[str, Session] = {}
         self._arrivals: dict[str, set[int]] = {}
-        self._access: dict[str, tuple[int, str | None]] = {}
         self._closed: SessionEnd | None = None
 
     def sessions(self) -> tuple[Session, ...]:
@@ -106,9 +99,6 @@ class Attendance:
         with self._contained:
             self._fanout.add(session)
             self._presenter.join(session, arrival)
-            changed_at, role = self._access.get(session.user_id, (0, None))
-            if changed_at > arrival:  # its role was read before, perhaps
-                session.role_changed(role)
 
     def leave(self, session: Session) -> None:
         if self._sessions.get(session.client) is session:
@@ -123,19 +113,6 @@ class Attendance:
         if older is not None:
             self.leave(older)
             older.end(_replaced())
-
-    def access_changed(self, user_id: str, role: str | None, at: int) -> None:
-        """A user has another role on the document since `at`, or none any more."""
-        if at <= self._access.get(user_id, (0, None))[0]:
-            return  # another server changed it later, and was heard first
-        self._access.pop(user_id, None)
-        self._access[user_id] = at, role
-        if len(self._access) > MAX_CHANGES:
-            del self._access[next(iter(self._access))]
-        for session in self.sessions():
-            if session.user_id == user_id:
-                with self._contained:
-                    session.role_changed(role)
 
     def say_goodbye(self) -> None:
         for session in self.sessions():

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from collab.rooms.server_messages import (
-    Access,
     Alive,
     Arrived,
     Ask,
@@ -50,9 +49,6 @@ class Here(Protocol):
 
     def replace(self, client: str) -> None:
         """A newer session of this client has come: end the one here."""
-
-    def access_changed(self, user_id: str, role: str | None, at: int) -> None:
-        """A user's role is another since `at`; None: there is no access any more."""
 
 
 @dataclass(slots=True)
@@ -141,9 +137,6 @@ class Neighbours:
     def move(self, client: str) -> None:
         self._note(client)
 
-    def access_changed(self, user_id: str, role: str | None, at: int) -> None:
-        self._tell(Access(self._server, user_id, role, at))
-
     def _note(self, client: str) -> None:
         if self._neighbours:
             self._changed[client] = None
@@ -207,10 +200,6 @@ class Neighbours:
                 self._expect(self._heard(sender), client, arrival)
                 if joined:
                     self._yield(client, (arrival, sender))
-            case Access(_, user_id, role, at):
-                self._clock.hear(at)
-                if self._here is not None:
-                    self._here.access_changed(user_id, role, at)
             case News():
                 self._learn(message)
             case _:

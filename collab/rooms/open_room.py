@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collab.counts import Counts
-from collab.errors import CloseCode, DocumentFull, NotFound, Refusal, SessionEnd, Unavailable
+from collab.errors import (
+    CloseCode,
+    DocumentFull,
+    Forbidden,
+    NotFound,
+    Refusal,
+    SessionEnd,
+    Unavailable,
+)
 from collab.rooms.attendance import Attendance
 from collab.rooms.authors import Authors
 from collab.rooms.budget import Account
@@ -17,6 +25,7 @@ from collab.rooms.presence import Presence
 from collab.rooms.presenter import Presenter
 from collab.rooms.saving import Saving
 from collab.rooms.shown import Shown
+from collab.rooms.standings import Standings
 from collab.rooms.trail import Trail
 from collab.tasks import Tasks
 
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
     from collab.rooms.history import History
     from collab.rooms.room import Room
     from collab.rooms.saving import Saver
+    from collab.rooms.standings import Access
     from collab.text import Change, Text
 
 
@@ -49,6 +59,7 @@ class OpenRoom:
         room: Room,
         saver: Saver,
         budget: Budget,
+        access: Access,
         *,
         max_units: int,
         presence_hz: float,
@@ -77,6 +88,7 @@ class OpenRoom:
         )
         self.attendance = Attendance(self.fanout, self.presenter, self._neighbours, self._contained)
         self.trail = Trail()
+        self.standings = Standings(document_id, access, self._contained, on_gone=self.deleted)
         self.holders = 0
         self.on_ordered: Callable[[Ordered], None] | None = None
         self._feed: Feed | None = None
@@ -183,6 +195,8 @@ class OpenRoom:
         """Another server may have shown the client a revision that was not heard here yet (H8)."""
         try:
             await self.feed.catch_up()
+            if not author.may_write:
+                raise Forbidden("this document may not be written to any more")
             self._push(entry, author)
         except Refusal as refusal:
             self.refused(entry, refusal)
@@ -287,14 +301,9 @@ class OpenRoom:
             self._neighbours.resubscribed()
             self.presenter.wake()
 
-    def access_changed(self, user_id: str, role: str | None) -> None:
-        """A user has another role on the document, as the database has it, or none any more (X2):
-        on every server.
-        """
-        at = self._clock.now()
-        self.attendance.access_changed(user_id, role, at)
-        with self._contained:
-            self._neighbours.access_changed(user_id, role, at)
+    def access_changed(self) -> None:
+        """Somebody's standing may be another one, as the database has it (X2)."""
+        self.standings.look()
 
     # -- Its end ------------------------------------------------------------------------------
 
@@ -344,6 +353,7 @@ class OpenRoom:
         self.fanout.close()
         self.presenter.close()
         self.trail.close()
+        self.standings.close()
         self._saving.close()
         if self._feed is None:
             self._account.not_saved()

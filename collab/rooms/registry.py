@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from collab.counts import Counts
 from collab.errors import Damaged, NotFound, NotReady, Problem, TooMany, Unavailable
+from collab.rooms.access import Access
 from collab.rooms.budget import Budget
 from collab.rooms.clock import HybridClock
 from collab.rooms.open_room import OpenRoom
@@ -53,8 +54,11 @@ class Registry:
         writer: Writer,
         counts: Counts | None = None,
         server: str = "alone",
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`server` is this server's name among all that ever ran."""
+        """`server` is this server's name among all that ever ran; `clock` gives seconds since
+        1970.
+        """
         self._settings = settings
         self._database = database
         self._log = log
@@ -64,6 +68,7 @@ class Registry:
         self._openings = itertools.count()
         self.clock = HybridClock(log.now_s)
         self.places = Places(settings)
+        self.access = Access(database, clock)
         self.budget = Budget(
             settings.max_memory_bytes, settings.max_unsaved_bytes, self._close_idle
         )
@@ -115,6 +120,31 @@ class Registry:
         """How many sessions the document has, on all servers if it is open here."""
         room = self._rooms.get(document_id)
         return 0 if room is None else room.presenter.everybody
+
+    # -- Access -------------------------------------------------------------------------------
+
+    async def access_changed(self, document_id: str) -> None:
+        """Who may do what with a document has changed, as the database has it: everybody's standing
+        is looked at again, on every server (X2).
+        """
+        room = self._rooms.get(document_id)
+        if room is not None:
+            room.access_changed()
+        await self._log.access_changed(document_id)
+
+    def occupied(self) -> list[str]:
+        """The documents that somebody is in."""
+        return [document_id for document_id, room in self._rooms.items() if room.standings]
+
+    def compare_access(self, document_id: str, version: int | None) -> None:
+        """The database has this version of access to a document; None: it is gone."""
+        room = self._rooms.get(document_id)
+        if room is None:
+            return
+        if version is None:
+            room.deleted()
+        else:
+            room.standings.compare(version)
 
     # -- Opening ------------------------------------------------------------------------------
 
@@ -196,6 +226,7 @@ class Registry:
             await asyncio.to_thread(Room.restore, saved),
             self._writer,
             self.budget,
+            self.access,
             max_units=self._settings.max_document_units,
             presence_hz=self._settings.presence_hz,
             on_broken=self._discard,

@@ -63,16 +63,7 @@ class Arrived(Struct, tag="arrived", frozen=True):
     joined: bool
 
 
-class Access(Struct, tag="access", frozen=True):
-    """A user has another role now, or none any more (X2)."""
-
-    sender: str
-    user_id: str
-    role: str | None
-    at: int
-
-
-Message = News | Alive | Ask | Bye | Arrived | Access
+Message = News | Alive | Ask | Bye | Arrived
 
 encode = msgspec.json.Encoder().encode
 

@@ -41,6 +41,9 @@ async def submit(room: OpenRoom, entry: Entry) -> Placed:
 class _Author:
     """Hears the fate of one push."""
 
+    may_write = True
+    """It was asked when the request came in: what changes meanwhile is as if it came later."""
+
     def __init__(self, room: OpenRoom) -> None:
         self.fate: asyncio.Future[Placed] = asyncio.get_running_loop().create_future()
         self._room = room

@@ -41,6 +41,7 @@ class Follower:
         self.messages: list[bytes] = []
         self.saved_revision = 0
         self.is_adrift = self.is_deleted = False
+        self.changes_of_access = 0
         self.durable_revision = 0
         self.refusals: list[tuple[Entry, Refusal]] = []
 
@@ -79,6 +80,9 @@ class Follower:
 
     def deleted(self) -> None:
         self.is_deleted = True
+
+    def access_changed(self) -> None:
+        self.changes_of_access += 1
 
 
 class Engine(Protocol):

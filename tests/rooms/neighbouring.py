@@ -24,6 +24,7 @@ from collab.rooms.history import History
 from collab.rooms.open_room import OpenRoom
 from collab.rooms.room import Room
 from collab.text import Change, Text
+from tests.rooms.looking import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -79,17 +80,16 @@ class Session:
     """`others` is what it was told of everybody else, by client."""
 
     color = "#000000"
-    writable = True
+    writable = may_write = True
 
-    def __init__(self, client: str, arrival: int, user_id: str = "") -> None:
-        self.client, self.name, self.user_id = client, client.title(), user_id or client
+    def __init__(self, client: str, arrival: int) -> None:
+        self.client, self.name = client, client.title()
         self.arrival = arrival
         self.position = self.saved = self.presence = 0
         self.others: dict[str, dict[str, Any]] = {}
         self.left: list[str] = []
         self.ended: list[CloseCode] = []
         self.ended_at = 0.0
-        self.roles: list[str | None] = []
         self.room: OpenRoom
         self.server = ""
 
@@ -110,9 +110,6 @@ class Session:
                 self.left += message["left"]
                 for client in message["left"]:
                     self.others.pop(client, None)
-
-    def role_changed(self, role: str | None) -> None:
-        self.roles.append(role)
 
     def end(self, reason: SessionEnd) -> None:
         self.ended.append(reason.close)
@@ -192,6 +189,7 @@ class Server:
             Room(Text.of(text), History(Point(0, first_mark("d"), 0))),
             _Saver(),
             Budget(1_000_000_000, 100_000_000, lambda: None),
+            Access(),
             max_units=100_000,
             presence_hz=PRESENCE_HZ,
             on_broken=self.broken.append,
@@ -216,9 +214,9 @@ class Server:
         if self in self.channel.servers:
             self.room.heard(message)
 
-    def knock(self, client: str, user_id: str = "") -> Session:
+    def knock(self, client: str) -> Session:
         """A handshake that comes, and is not completed yet."""
-        session = Session(client, self.clock.now(), user_id)
+        session = Session(client, self.clock.now())
         session.room, session.server = self.room, self.name
         self.room.attendance.arrive(client, session.arrival)
         return session
@@ -231,8 +229,8 @@ class Server:
         self.room.attendance.join(session, session.arrival)
         return session
 
-    def join(self, client: str, user_id: str = "") -> Session:
-        return self.admit(self.knock(client, user_id))
+    def join(self, client: str) -> Session:
+        return self.admit(self.knock(client))
 
     def insert(self, place: int, text: str) -> None:
         """Hear an update that all servers hear, some time."""

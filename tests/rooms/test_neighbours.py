@@ -373,53 +373,6 @@ async def test_h7_of_two_of_one_instant_every_server_picks_the_same() -> None:
     assert [session.here for session in sessions] == [False, True]
 
 
-# -- Access ----------------------------------------------------------------------------------------
-
-
-@played
-async def test_x2_a_change_of_role_reaches_the_users_sessions_on_every_server() -> None:
-    channel = Channel()
-    here, there = Server(channel, "here"), Server(channel, "there")
-    sessions = here.join("tab 1", "ada"), there.join("tab 2", "ada"), there.join("tab 3", "bob")
-    here.room.access_changed("ada", "viewer")
-    await told()
-    here.room.access_changed("ada", None)
-    await told()
-    assert [session.roles for session in sessions] == [["viewer", None], ["viewer", None], []]
-
-
-@played
-async def test_x2_a_handshake_that_was_under_way_hears_of_it_when_it_joins() -> None:
-    channel = Channel()
-    here, there = Server(channel, "here"), Server(channel, "there")
-    under_way = there.knock("tab 1", "ada")
-    await told()
-    here.room.access_changed("ada", None)
-    await told()
-    assert there.admit(under_way).roles == [None]
-    assert there.join("tab 2", "ada").roles == []
-
-
-@played
-async def test_x2_the_last_of_two_changes_holds_whichever_is_heard_first() -> None:
-    channel = Channel()
-    here, there = Server(channel, "here"), Server(channel, "there")
-    ada, bob = here.join("tab 1", "ada"), there.join("tab 2", "ada")
-    await told()
-    here.room.access_changed("ada", "viewer")
-    await told()
-    there.hears = False
-    here.room.access_changed("ada", "editor")
-    stale = channel.carried[-1]
-    await told()
-    there.hears = True
-    there.room.access_changed("ada", "commenter")
-    there.room.heard(repr(stale).replace("'", '"').encode())
-    await told()
-    assert ada.roles == ["viewer", "editor", "commenter"]
-    assert bob.roles == ["viewer", "commenter"]
-
-
 # -- Anything may happen ---------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from collab.rooms.history import History
 from collab.rooms.open_room import OpenRoom
 from collab.rooms.room import Room
 from collab.text import Change, Text
+from tests.rooms.looking import Access
 
 if TYPE_CHECKING:
     from collab.log.entry import Ordered
@@ -49,10 +50,11 @@ class Writer:
 
 class Session:
     writable = False
+    may_write = True
     color = "#000000"
 
     def __init__(self, client: str) -> None:
-        self.client = self.name = self.user_id = client
+        self.client = self.name = client
         self.position = self.saved = self.presence = 0
         self.ended: list[CloseCode] = []
         self.heard: list[object] = []
@@ -62,8 +64,6 @@ class Session:
     def fell_behind(self) -> None: ...
 
     def check(self, now: float) -> None: ...
-
-    def role_changed(self, role: str | None) -> None: ...
 
     def say_goodbye(self) -> None: ...
 
@@ -104,7 +104,14 @@ def opened(
     """A room of an empty document."""
     empty = Room(Text.empty(), History(Point(0, first_mark("d"), 0)))
     room = OpenRoom(
-        "d", empty, writer, budget, max_units=max_units, presence_hz=10, on_broken=broken.append
+        "d",
+        empty,
+        writer,
+        budget,
+        Access(),
+        max_units=max_units,
+        presence_hz=10,
+        on_broken=broken.append,
     )
     room.open(LocalFeed(room))
     return room

@@ -219,6 +219,8 @@ async def test_what_rooms_take_is_counted_from_their_opening_to_their_end(tmp_pa
 
 
 class Author:
+    may_write = True
+
     def ordered(self, seq: int, last: int) -> None: ...
 
     def refused(self, seq: int, refusal: Refusal) -> None: ...

@@ -16,6 +16,7 @@ from collab.rooms.history import History
 from collab.rooms.open_room import OpenRoom
 from collab.rooms.room import Room
 from collab.text import Change, Text
+from tests.rooms.looking import Access
 from tests.rooms.test_open_room import Writer
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def make_room(writer: Writer) -> Callable[[type[LocalFeed]], OpenRoom]:
             Room(Text.empty(), start),
             writer,
             budget,
+            Access(),
             max_units=100,
             presence_hz=10,
             on_broken=lambda _: None,
@@ -229,6 +231,8 @@ async def test_what_is_ordered_and_not_shown_has_no_text(
 
 
 class Listens:
+    may_write = True
+
     def ordered(self, seq: int, last: int) -> None: ...
 
     def refused(self, seq: int, refusal: Refusal) -> None: ...

@@ -9,6 +9,7 @@ import pytest
 
 from tests.live.test_presence import present, told
 from tests.serving import Serving, serving
+from tests.standing import give
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,8 +84,7 @@ async def test_x2_a_change_of_access_and_a_deletion_act_on_both(servers: Servers
     one, other = servers
     document_id = await one.document("hello")
     ada, bob = await one.join(document_id), await other.join(document_id, "Bob")
-    (session,) = other.room(document_id).attendance.sessions()
-    one.room(document_id).access_changed(session.user_id, "viewer")
+    await give(one, document_id, "Bob", "viewer", known_to=other)
     assert (await bob.hear("role"))["role"] == "viewer"
     answer = await one.http.delete(
         f"/v1/documents/{document_id}", headers=await one.authorization()

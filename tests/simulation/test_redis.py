@@ -81,6 +81,7 @@ def calls(rng: random.Random, both: Both) -> Iterator[None]:
         match rng.choice(
             ["append"] * 8
             + ["read", "offer", "restore", "saved", "rest", "lead", "yield", "forsaken", "remove"]
+            + ["access"]
         ):
             case "append":
                 both.do("append", run, at, mark, rng.randint(1, 5), push)

@@ -307,6 +307,8 @@ class RedisFeed:
                 self._subscriber.heard(message[1:])
             case b"d":
                 self._subscriber.deleted()
+            case b"a":
+                self._subscriber.access_changed()
 
     # -- The order -----------------------------------------------------------------------------
 

@@ -228,4 +228,10 @@ function op.remove()
   return {'removed'}
 end
 
+-- Who may do what with the document has changed in the database.
+function op.access()
+  redis.call('SPUBLISH', channel, 'a')
+  return {'told'}
+end
+
 return op[ARGV[1]](unpack(ARGV, 2))

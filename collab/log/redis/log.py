@@ -69,6 +69,10 @@ class RedisLog:
         with self._stream(document_id) as stream, suppress(NotDone, FateUnknown):
             await stream.remove()  # or else whoever saves something finds no row
 
+    async def access_changed(self, document_id: str) -> None:
+        with self._stream(document_id) as stream, suppress(NotDone, FateUnknown):
+            await stream.access_changed()  # or else every server looks now and then
+
     async def forsaken(self) -> AsyncIterator[str]:
         """Documents of which something is not saved, and no server has undertaken to save it."""
         with suppress(NotDone, FateUnknown):  # the next time, then

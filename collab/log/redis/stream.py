@@ -176,6 +176,9 @@ class Stream:
     async def remove(self) -> None:
         await self._link.call("remove")
 
+    async def access_changed(self) -> None:
+        await self._link.call("access")
+
 
 def _chunks(pushes: Iterable[Push]) -> Iterator[list[Push]]:
     chunk, size = list[Push](), 0

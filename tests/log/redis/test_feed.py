@@ -53,6 +53,10 @@ class Watched(Follower):
         super().adrift()
         self._heard.set()
 
+    def access_changed(self) -> None:
+        super().access_changed()
+        self._heard.set()
+
     async def until(self, done: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while not done():
@@ -106,6 +110,30 @@ async def test_what_another_server_saved_is_told(redis: RedisServer) -> None:
         await follower.until(lambda: follower.revision == 1)
         feed.saved(world.save(push(1)))
         await follower.until(lambda: follower.saved_revision == 1)
+
+
+async def test_a_change_of_access_is_told_to_all_that_have_the_document_open(
+    redis: RedisServer,
+) -> None:
+    """X2: also by a server that does not have it open, and nothing of it stays."""
+    async with servers(redis, 3) as world:
+        one, _ = await world.follow(0)
+        other, _ = await world.follow(1)
+        before = redis.execute("KEYS", "*")
+        await world.logs[2].access_changed(DOCUMENT)
+        await world.logs[0].access_changed("another document")
+        await one.until(lambda: one.changes_of_access == 1)
+        await other.until(lambda: other.changes_of_access == 1)
+        assert redis.execute("KEYS", "*") == before
+
+
+async def test_a_change_of_access_is_told_to_nobody_while_redis_is_away(
+    redis: RedisServer,
+) -> None:
+    """X2: it does not fail; who has the document open looks for itself."""
+    async with servers(redis, 1) as world:
+        redis.stop()
+        await world.logs[0].access_changed(DOCUMENT)
 
 
 async def test_what_is_saved_of_another_history_is_not_saved_of_this_one(
