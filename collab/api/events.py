@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.routing import Match
 from starlette.types import Scope
 
+from collab.access.roles import Action, Standing, claimed
 from collab.access.tokens import Identity
 from collab.api import services
 from collab.api.deps import CurrentUser, ReadableDocument, Services
@@ -26,6 +27,7 @@ from collab.errors import BadRequest, NotFound, Problem, Refusal
 from collab.log.entry import encode_json
 from collab.rooms.open_room import OpenRoom
 from collab.rooms.past import shown as shown_revision
+from collab.rooms.standings import Seen
 from collab.rooms.trail import follow
 from collab.storage import users
 from collab.storage.history import SavedUpdate
@@ -101,7 +103,9 @@ async def stream(
     """The updates after a revision, in order, and then each as it is shown, one event each."""
     after = query.after if last_event_id is None else _revision(last_event_id)
     await shown_revision(room, after)
-    return EventStream(_events(services, room, user, after), services.settings.stall_s)
+    seen = await room.standings.of(user)
+    events = _events(services, room, Reader(user, room), seen, after)
+    return EventStream(events, services.settings.stall_s)
 
 
 def _revision(last_event_id: str) -> int:
@@ -111,17 +115,37 @@ def _revision(last_event_id: str) -> int:
     return int(last_event_id)
 
 
+class Reader:
+    """Who reads a stream, as the room's standings know them (X2)."""
+
+    def __init__(self, identity: Identity, room: OpenRoom) -> None:
+        self.identity = identity
+        self.user_id = identity.user_id
+        self.claims = claimed(identity.roles, room.document_id) is not None
+        self._may_read = True
+        self._room = room
+
+    def may_read(self) -> bool:
+        return self._may_read
+
+    def role_changed(self, standing: Standing) -> None:
+        self._may_read = standing.role is not None and standing.role.may(Action.READ)
+        self._room.trail.wake()
+
+
 async def _events(
-    services: services.Services, room: OpenRoom, user: Identity, after: int
+    services: services.Services, room: OpenRoom, reader: Reader, seen: Seen, after: int
 ) -> AsyncGenerator[bytes, None]:
-    """Ends with the room, and with the caller's token."""
+    """Ends with the room, and with the reader's token and access."""
     yield b"retry: %d\n\n" % random.randint(RETRY_MIN_MS, RETRY_MAX_MS)  # noqa: S311 - spread only
     heartbeat_s = services.settings.heartbeat_s
     names = Names(services, heartbeat_s)
+    room.standings.join(reader, seen)
     try:
-        async with aclosing(follow(services.database, room, after, heartbeat_s)) as pages:
+        following = follow(services.database, room, after, heartbeat_s, reader.may_read)
+        async with aclosing(following) as pages:
             async for page in pages:
-                if services.tokens.over(user) is not None:
+                if services.tokens.over(reader.identity) is not None:
                     return
                 known = await names.of(page)
                 services.counts.deliveries += len(page)
@@ -130,6 +154,8 @@ async def _events(
         return  # it was deleted while it was read
     except (Problem, Refusal, SQLAlchemyError) as error:
         log.warning("an event stream ends", error=type(error).__name__)
+    finally:
+        room.standings.leave(reader)
 
 
 def _event(update: SavedUpdate, names: dict[str, str]) -> bytes:

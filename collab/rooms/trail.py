@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from collab.storage import history
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from collab.log.entry import Past
     from collab.rooms.open_room import OpenRoom
@@ -114,16 +114,21 @@ class Trail:
 
 
 async def follow(
-    database: Database, room: OpenRoom, after: int, patience_s: float
+    database: Database,
+    room: OpenRoom,
+    after: int,
+    patience_s: float,
+    allowed: Callable[[], bool] = lambda: True,
 ) -> AsyncGenerator[list[SavedUpdate], None]:
     """The updates after a revision, a page at a time, in order, without gap or repeat: what there
-    is, and then whatever is shown. Ends when the room is closed.
+    is, and then whatever is shown. Ends when the room is closed, or when it is woken and this is
+    not `allowed` any more.
 
     An empty page tells that nothing came for `patience_s`.
     """
     trail = room.trail
     with trail.followed(room.visible_revision, room.revision):
-        while not trail.ended:
+        while not trail.ended and allowed():
             news = trail.news  # before reading: what comes meanwhile is not to be missed
             page = trail.after(after)
             if page is None:

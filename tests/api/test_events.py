@@ -19,6 +19,7 @@ from collab.api.events import accepts_events
 from collab.errors import Damaged
 from collab.rooms import trail
 from tests.serving import PATIENCE_S, SECRET, serving
+from tests.standing import give
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -448,3 +449,20 @@ async def test_it_needs_a_token(server: Serving) -> None:
         f"/v1/documents/{it}/updates", headers={"Accept": "text/event-stream"}
     )
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_x2_it_ends_when_its_reader_may_read_no_more(tmp_path: Path, told: bool) -> None:
+    async with serving(tmp_path, access_check_s=0.1) as server:
+        it = await server.document("x")
+        bob = await server.token("Bob")
+        async with streaming(server, it, token=bob) as theirs, streaming(server, it) as mine:
+            await theirs.take(1)
+            await give(server, it, "Bob", "viewer", told=told)
+            peer = await server.join(it)
+            await type_x(peer, 1)
+            await theirs.take(1)
+            await give(server, it, "Bob", "removed", told=told)
+            assert await theirs.ended() == []
+            await type_x(peer, 1)
+            assert len(await mine.take(3)) == 3
