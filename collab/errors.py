@@ -10,8 +10,8 @@
     │   ├── RateLimited        the client: later
     │   └── Unavailable        the operator: ordering or storage is down; later
     ├── Problem            a request or a handshake that is refused
-    │   ├── BadRequest, Unauthorized, Denied, WrongPassword, NotFound, NoSuchUser, Conflict,
-    │   ├── UsernameTaken, DocumentsFull, VersionsFull, LinksFull, PreconditionFailed,
+    │   ├── BadRequest, Unauthorized, Denied, PasswordNeeded, WrongPassword, NotFound, NoSuchUser,
+    │   ├── Conflict, UsernameTaken, DocumentsFull, VersionsFull, LinksFull, PreconditionFailed,
     │   ├── BodyTooLarge, TextTooLong, UnsupportedMedia, Unprocessable, KeyReused,
     │   ├── PreconditionRequired, TooMany,
     │   └── NotReady (Damaged: the operator)
@@ -93,6 +93,10 @@ class Unauthorized(Problem):
 
 class Denied(Problem):
     code, status, title = "forbidden", 403, "Not allowed"
+
+
+class PasswordNeeded(Problem):
+    code, status, title = "password_needed", 403, "A password is needed"
 
 
 class WrongPassword(Problem):

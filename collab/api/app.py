@@ -9,12 +9,15 @@ from fastapi import FastAPI
 
 import collab
 from collab.api import (
+    audit,
     auth,
     compare,
     documents,
     events,
     health,
+    links,
     me,
+    members,
     metrics,
     problems,
     sign_out,
@@ -68,9 +71,13 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
         updates,
         versions,
         compare,
+        members,
+        links,
+        audit,
         live,
     ):
         app.include_router(part.router)
+    app.include_router(links.coming)
     if settings.metrics:
         app.include_router(metrics.router)
     app.include_router(static.pages(static.built()))

@@ -13,6 +13,7 @@ from collab.errors import Conflict, NoSuchUser
 from collab.storage import cursors
 from collab.storage.access import changed, hold
 from collab.storage.audit import Event, record
+from collab.storage.documents import check_may_own_more
 from collab.storage.tables import accounts, documents, members, users
 from collab.storage.upsert import insert_if_new
 
@@ -88,11 +89,18 @@ _USER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 def give(
-    connection: Connection, document_id: str, caller: Caller, name: str, role: Role, now: int
+    connection: Connection,
+    document_id: str,
+    caller: Caller,
+    name: str,
+    role: Role,
+    now: int,
+    max_owned: int,
 ) -> Member:
-    """Give a user a role by name, for good. To make another the owner is to hand it over.
+    """Give a user a role by name, for good. To make another the owner is to hand it over: they own
+    `max_owned` documents at most.
 
-    Raises `NotFound`, `Denied`, `NoSuchUser`, `Conflict`.
+    Raises `NotFound`, `Denied`, `NoSuchUser`, `Conflict`, `DocumentsFull`.
     """
     held = hold(connection, document_id, caller, now)
     require(held.role, Action.HAND_OVER if role is Role.OWNER else Action.SHARE)
@@ -102,6 +110,7 @@ def give(
         if role is not Role.OWNER:
             raise Conflict("whoever owns a document does so until it is handed over")
     elif role is Role.OWNER:
+        check_may_own_more(connection, user_id, max_owned)
         _hand_over(connection, held, caller, user_id, now)
     elif before is None or before.role != role or before.link_id is not None:
         had = own_role(before, now)
