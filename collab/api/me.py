@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
 from collab.access import passwords
-from collab.api import services
+from collab.access.revocation import Revocation
+from collab.api import revoking, services
 from collab.api.auth import (
     PASSWORD_EXAMPLE,
     NewPassword,
@@ -93,23 +94,29 @@ async def change_password(
         raise Denied("this user has no password here")
     passwords.check(body.new, account.username, "/new")
     right = await guess(services, request, account.username, account, body.current)
-    if not right or not await _changed(services, account, body.new):
+    ended = await _changed(services, account, body.new) if right else None
+    if ended is None:
         raise WrongPassword("this is not the current password")
+    revoking.heard(services, [ended])
     return signed_in(services, account.user, account)
 
 
-async def _changed(services: services.Services, account: Account, password: str) -> bool:
-    """Whether the password is changed: not if somebody else has changed it meanwhile."""
-    hashed, at = await services.passwords.hash(password), services.now_ms()
+async def _changed(
+    services: services.Services, account: Account, password: str
+) -> Revocation | None:
+    """What ends all sign-ins until now; None if somebody else has changed the password meanwhile,
+    and nothing was done.
+    """
+    hashed, ttl_s = await services.passwords.hash(password), services.settings.token_ttl_s
 
-    def change(connection: Connection) -> bool:
-        changed = accounts.change_password(connection, account, hashed, at)
-        if changed:
+    def change(connection: Connection) -> Revocation | None:
+        ended = accounts.change_password(connection, account, hashed, services.now_ms, ttl_s)
+        if ended is not None:
             services.guessing.give_back(connection, Guessed.USERNAME, account.username)
-        return changed
+        return ended
 
     return await services.database.write(change)
 
 
 async def _account(services: services.Services, user_id: str) -> Account | None:
-    return await services.database.look_up(lambda c: accounts.of_user(c, user_id))
+    return await services.database.look_up(lambda c: accounts.belonging_to(c, user_id))

@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
+from collab.access.revocation import of_user
 from collab.access.tokens import User
 from collab.errors import Conflict, UsernameTaken
+from collab.storage import revocations
 from collab.storage import users as known_users
 from collab.storage.tables import accounts, users
 from collab.storage.upsert import insert_if_new
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import ColumnElement, Connection
+
+    from collab.access.revocation import Revocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ def add(connection: Connection, account: Account, at: int) -> None:
         created_at=at,
         changed_at=at,
     ):
-        if of_user(connection, user.id) is not None:
+        if belonging_to(connection, user.id) is not None:
             raise Conflict("this user has an account")
         raise UsernameTaken("somebody else has this username")
 
@@ -58,25 +64,45 @@ def named(connection: Connection, username: str) -> Account | None:
     return _find(connection, accounts.c.username == username)
 
 
-def of_user(connection: Connection, user_id: str) -> Account | None:
+def belonging_to(connection: Connection, user_id: str) -> Account | None:
     return _find(connection, accounts.c.user_id == user_id)
 
 
 def has(connection: Connection, account: Account) -> bool:
     """Whether the account's password is still the one that it was."""
-    return connection.scalar(select(accounts.c.user_id).where(_as_it_was(account))) is not None
+    # Locked on PostgreSQL: who is just changing it is waited for.
+    found = select(accounts.c.user_id).where(_as_it_was(account)).with_for_update(read=True)
+    return connection.scalar(found) is not None
+
+
+def rehash(connection: Connection, account: Account, password_hash: str) -> bool:
+    """Keep another hash of the same password. Returns whether it still is the account's."""
+    values = {"password_hash": password_hash}
+    changed = connection.execute(update(accounts).where(_as_it_was(account)).values(values))
+    return changed.rowcount == 1
 
 
 def change_password(
-    connection: Connection, account: Account, password_hash: str, at: int | None = None
-) -> bool:
-    """Returns whether it was changed: else somebody else has, meanwhile.
+    connection: Connection,
+    account: Account,
+    password_hash: str,
+    now_ms: Callable[[], int],
+    token_ttl_s: int,
+) -> Revocation | None:
+    """Keep the hash of another password, and end all sign-ins of the user.
 
-    `at` is None where the password is the same and was hashed anew.
+    Returns what ends them; None if somebody else has changed the password meanwhile.
     """
-    values = {"password_hash": password_hash} | ({} if at is None else {"changed_at": at})
-    changed = connection.execute(update(accounts).where(_as_it_was(account)).values(values))
-    return changed.rowcount == 1
+    if not rehash(connection, account, password_hash):
+        return None
+    # Not before: who has signed in by the former password has done so until here.
+    at = now_ms()
+    user_id = account.user.id
+    changed = update(accounts).where(accounts.c.user_id == user_id).values(changed_at=at)
+    connection.execute(changed)
+    ended = of_user(user_id, at, token_ttl_s)
+    revocations.add(connection, ended, at)
+    return ended
 
 
 def _as_it_was(account: Account) -> ColumnElement[bool]:

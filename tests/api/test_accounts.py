@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from collab.storage import accounts
 from collab.storage.tables import accounts as table
-from tests.api.client import NOW_S, Api, User, assert_problem
+from tests.api.client import Api, User, assert_problem
 
 if TYPE_CHECKING:
     import httpx2
@@ -278,6 +278,18 @@ async def test_another_password_takes_the_place_of_the_former(api: Api) -> None:
     assert (await log_in(api, password=NEW)).status_code == 200
 
 
+async def test_who_changes_the_password_ends_all_other_sign_ins(api: Api) -> None:
+    here, bob = await account(api), await account(api, "bob")
+    there = User(api.http, **(await log_in(api)).json())
+    api.clock.now_s += 1
+    renewed = User(api.http, **(await change(here)).json())
+    for ended in (here, there):
+        answer = await ended.get("/v1/me")
+        assert answer.status_code == 401
+    for still in (renewed, bob, User(api.http, **(await log_in(api, password=NEW)).json())):
+        assert (await still.get("/v1/me")).status_code == 200
+
+
 async def test_nobody_changes_it_who_does_not_know_it(api: Api) -> None:
     ada = await account(api)
     for _ in range(10):
@@ -330,9 +342,7 @@ async def test_a_password_that_is_changed_while_it_is_verified_is_not_right_any_
 
         async def verified(hashed: str | None, password: str) -> bool:
             right = await verify(hashed, password)
-            await api.services.database.write(
-                lambda c: accounts.change_password(c, found, another, NOW_S * 1000)
-            )
+            await api.services.database.write(lambda c: accounts.rehash(c, found, another))
             return right
 
         monkeypatch.setattr(passwords, "verify", verified)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from collab.access.revocation import of_user
 from collab.access.tokens import User
 from collab.errors import CollabError, Conflict, UsernameTaken
-from collab.storage import accounts, users
+from collab.storage import accounts, revocations, users
 from collab.storage.accounts import Account
 from collab.storage.database import database_at
 
 if TYPE_CHECKING:
+    from collab.access.revocation import Revocation
     from collab.storage.database import Database
 
 ADA = Account(User("u1", "Ada", guest=False), "ada", "hashed")
@@ -31,9 +34,9 @@ async def named(database: Database, username: str) -> Account | None:
 async def test_an_account_is_found_by_its_username_and_its_user(database: Database) -> None:
     await add(database, ADA)
     assert await named(database, "ada") == ADA
-    assert await database.look_up(partial(accounts.of_user, user_id="u1")) == ADA
+    assert await database.look_up(partial(accounts.belonging_to, user_id="u1")) == ADA
     assert await named(database, "bob") is None
-    assert await database.look_up(partial(accounts.of_user, user_id="ada")) is None
+    assert await database.look_up(partial(accounts.belonging_to, user_id="ada")) is None
 
 
 async def test_a_guest_who_makes_one_is_no_guest_any_more(database: Database) -> None:
@@ -79,17 +82,29 @@ async def test_of_many_who_want_a_username_at_once_one_gets_it(url: str) -> None
 async def test_a_password_is_changed_only_if_it_is_still_the_one_that_was(
     database: Database,
 ) -> None:
+    """Whoever changes it ends all sign-ins, in the same transaction."""
     await add(database, ADA)
 
-    async def change(to: str) -> bool:
+    async def change(to: str) -> Revocation | None:
         return await database.write(
-            partial(accounts.change_password, account=ADA, password_hash=to, at=2)
+            lambda c: accounts.change_password(c, ADA, to, lambda: 2_000, token_ttl_s=60)
         )
 
-    assert await database.look_up(partial(accounts.has, account=ADA))
-    assert await change("another")
-    assert not await database.look_up(partial(accounts.has, account=ADA))
-    assert not await change("a third")
-    found = await named(database, "ada")
-    assert found is not None
-    assert found.password_hash == "another"
+    async def ended() -> list[Revocation]:
+        return await database.look_up(partial(revocations.since, at=0, now=0))
+
+    assert await database.write(partial(accounts.has, account=ADA))
+    assert await ended() == []
+    assert await change("another") == of_user("u1", 2_000, 60)
+    assert await ended() == [of_user("u1", 2_000, 60)]
+    assert not await database.write(partial(accounts.has, account=ADA))
+    assert await change("a third") is None
+    assert not await database.write(partial(accounts.rehash, account=ADA, password_hash="a third"))
+    assert await named(database, "ada") == replace(ADA, password_hash="another")
+
+
+async def test_a_password_that_is_hashed_anew_ends_nothing(database: Database) -> None:
+    await add(database, ADA)
+    assert await database.write(partial(accounts.rehash, account=ADA, password_hash="anew"))
+    assert await database.look_up(partial(revocations.since, at=0, now=0)) == []
+    assert await named(database, "ada") == replace(ADA, password_hash="anew")
