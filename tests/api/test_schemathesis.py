@@ -18,6 +18,10 @@ EXAMPLES = 25
 # nobody gave out, a key that another request had.
 UNSAYABLE = "positive_data_acceptance"
 
+# An idempotency key brings back what was answered when the document was made, also if it is deleted
+# since: a made document that is not there is then no fault.
+REPEATED = "ensure_resource_availability"
+
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_every_answer_is_documented_and_none_is_an_error_of_the_server(
@@ -33,7 +37,7 @@ async def test_every_answer_is_documented_and_none_is_an_error_of_the_server(
             f"{server.url}/v1/openapi.json",
             f"--header=Authorization: Bearer {token}",
             "--checks=all",
-            f"--exclude-checks={UNSAYABLE}",
+            f"--exclude-checks={UNSAYABLE},{REPEATED}",
             "--exclude-path=/v1/auth/logout",  # or all that follows would be 401
             f"--max-examples={EXAMPLES}",
             f"--seed={seed}",
