@@ -1,4 +1,4 @@
-"""The command `collab`: `serve`, `migrate`.
+"""The command `collab`: `serve`, `migrate`, `user`.
 
 Exit codes: 0 when it did what it should, or was asked to stop; 1 when a file or the database is not
 as it must be; 2 when its settings or arguments are wrong; 3 when it cannot listen on its address.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import getpass
 import math
 import signal
 import socket
@@ -23,7 +24,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from uvicorn.server import HANDLED_SIGNALS
 
-from collab import logs
+from collab import logs, operator
 from collab.api.app import create_app
 from collab.api.connection import Connection
 from collab.errors import Misconfigured
@@ -33,7 +34,7 @@ from collab.storage.database import database_at
 from collab.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from fastapi import FastAPI
 
@@ -82,6 +83,13 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     migrate = commands.add_parser("migrate", help="bring the database to this version, and end")
     migrate.set_defaults(run=_migrate)
+    user = commands.add_parser("user", help="what an operator does about somebody's account")
+    of_user = user.add_subparsers(required=True, metavar="WHAT")
+    password = of_user.add_parser(
+        "password", help="set another password, read from standard input; ends all sign-ins"
+    )
+    password.add_argument("username")
+    password.set_defaults(run=_set_password)
     return parser
 
 
@@ -105,6 +113,30 @@ async def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
         await database.close()
     print(f"{database.name} is up to date")
     return 0
+
+
+def _set_password(settings: Settings, options: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    """Asks before anything runs, so that whoever is asked can stop it."""
+    return _set_password_to(settings, options.username, _asked_password())
+
+
+async def _set_password_to(settings: Settings, username: str, password: str) -> int:
+    await operator.set_password(settings, username, password)
+    print(f"{username} has another password, and is signed out everywhere")
+    return 0
+
+
+def _asked_password() -> str:
+    """Never an argument: those are for all to see. Raises `Misconfigured`."""
+    if not sys.stdin.isatty():
+        try:
+            return sys.stdin.readline().removesuffix("\n")
+        except UnicodeDecodeError:
+            raise Misconfigured("the password is not in this system's encoding") from None
+    password = getpass.getpass("New password: ")
+    if getpass.getpass("Once more: ") != password:
+        raise Misconfigured("these are two passwords")
+    return password
 
 
 async def _serve(settings: Settings, options: argparse.Namespace) -> int:

@@ -65,17 +65,18 @@ class Database(Protocol):
         """
 
 
-def database_at(url: str, *, shared: bool = False) -> Database:
+def database_at(url: str, *, shared: bool = False, beside: bool = False) -> Database:
     """The database that a URL names; it is not connected yet. Raises `Misconfigured`.
 
-    With `shared`, other servers use it too that say so.
+    With `shared`, other servers use it too that say so. With `beside`, it is there already, and
+    whoever uses it need not know: for what orders nothing and saves no document.
     """
     scheme, _, rest = url.partition("://")
     backend = scheme.partition("+")[0]
     if backend in {"postgresql", "postgres"}:
-        return PostgresDatabase(f"postgresql://{rest}", shared=shared)
+        return PostgresDatabase(f"postgresql://{rest}", shared=shared, beside=beside)
     if backend == "sqlite" and (path := make_url(url).database) not in {None, "", ":memory:"}:
-        return SQLiteDatabase(Path(path), shared=shared)
+        return SQLiteDatabase(Path(path), shared=shared, beside=beside)
     raise Misconfigured(
         "COLLAB_DATABASE_URL must be sqlite:///path or postgresql://user:password@host/database"
     )

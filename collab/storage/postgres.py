@@ -90,9 +90,11 @@ class PostgresDatabase:
     then, and if the server uses the database alone and another one took it meanwhile, writes fail.
     """
 
-    def __init__(self, url: str, *, shared: bool = False) -> None:
+    def __init__(self, url: str, *, shared: bool = False, beside: bool = False) -> None:
         self._url = url
-        self._locks = (_own_lock(), _SHARED) if shared else (_ALONE,)
+        self._locks: tuple[_Lock, ...] = (_own_lock(), _SHARED) if shared else (_ALONE,)
+        if beside:
+            self._locks = ()
         # Writes follow one another, as on SQLite: the pool is their queue.
         self._writing = _engine(self._connect_and_lock, **_pool(1))
         self._reading = _engine(

@@ -48,9 +48,10 @@ class SQLiteDatabase:
     that was put in its place is opened anew, after all connections to the old one are closed.
     """
 
-    def __init__(self, path: Path, *, shared: bool = False) -> None:
+    def __init__(self, path: Path, *, shared: bool = False, beside: bool = False) -> None:
         self.path = path
         self._shared = shared
+        self._beside = beside
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="collab-writer")
         self._readers = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="collab-reader")
         self._lock: IO[str] | None = None
@@ -64,9 +65,13 @@ class SQLiteDatabase:
         return str(self.path)
 
     async def start(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.path, shared=self._shared)
-        self.path.touch()
+        if self._beside:
+            if not self.path.exists():
+                raise Misconfigured(f"there is no database at {self.path}")
+        else:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(self.path, shared=self._shared)
+            self.path.touch()
         self._engines = _Engines(self.path)
 
     async def migrate(self, migrations: Path = MIGRATIONS) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select
 
+from collab import operator
 from collab.storage import accounts
 from collab.storage.tables import accounts as table
 from tests.api.client import Api, User, assert_problem
@@ -288,6 +290,21 @@ async def test_who_changes_the_password_ends_all_other_sign_ins(api: Api) -> Non
         assert answer.status_code == 401
     for still in (renewed, bob, User(api.http, **(await log_in(api, password=NEW)).json())):
         assert (await still.get("/v1/me")).status_code == 200
+
+
+async def test_an_operator_sets_it_beside_the_server_for_who_forgot_it(api: Api) -> None:
+    api.clock.now_s = time.time() - 60  # of before
+    ada = await account(api)
+    while (await log_in(api, password="forgotten it")).status_code != 429:
+        pass  # she has guesses left
+    await operator.set_password(api.services.settings, "Ada", NEW)
+    async with asyncio.timeout(30):
+        while (await ada.get("/v1/me")).status_code != 401:
+            pass  # the server has not heard of it
+    api.clock.now_s = time.time()
+    assert (await log_in(api, password=RIGHT)).status_code == 401
+    again = User(api.http, **(await log_in(api, password=NEW)).json())
+    assert (await again.get("/v1/me")).json()["id"] == ada.id
 
 
 async def test_nobody_changes_it_who_does_not_know_it(api: Api) -> None:

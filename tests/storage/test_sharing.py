@@ -120,6 +120,17 @@ async def test_a_server_alone_and_servers_that_share_exclude_each_other(
     await first.close()
 
 
+async def test_what_orders_nothing_may_be_done_beside_a_server_that_uses_it_alone(
+    database: Database, url: str
+) -> None:
+    beside = database_at(url, beside=True)
+    await beside.start()
+    await beside.write(lambda connection: users.add(connection, ADA, 1))
+    await beside.close()
+    known = await database.look_up(lambda connection: users.names(connection, [ADA.id]))
+    assert known == {ADA.id: ADA.name}
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     """Of a database without tables."""
