@@ -49,6 +49,14 @@ SPACING = 8
 """How many times as far apart snapshots are kept that are not among the last two."""
 
 
+SHARE = 1 / 4
+"""The share of the time that the upkeep works at most: documents that were opened together are due
+together, and commits wait for it.
+"""
+
+LONGEST_REST_S = 1.0
+
+
 class Kept(NamedTuple):
     """A document as a commit left it: the last push, how many of its segments are loose, and what
     its history weighed at the last snapshot.
@@ -93,16 +101,20 @@ class Upkeep:
                 self._wake.set()
 
     async def run(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
+                began = loop.time()
                 try:
                     await self._keep(self._waiting.pop(next(iter(self._waiting))))
                 except (SQLAlchemyError, OSError, CollabError) as error:
                     # It is due again at the next commit.
                     self._counts.upkeep["failure"] += 1
                     log.warning("upkeep failed", error=type(error).__name__)
+                rest_s = (loop.time() - began) * (1 / SHARE - 1)
+                await asyncio.sleep(min(rest_s, LONGEST_REST_S))
 
     async def _keep(self, kept: Kept) -> None:
         if kept.snapshot_is_due:

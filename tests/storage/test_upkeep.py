@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import itertools
 import random
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
@@ -18,12 +19,14 @@ from collab.rooms.room import Room
 from collab.storage import documents, history, segments, upkeep
 from collab.storage.upkeep import MAX_LOOSE, merge, take_snapshot
 from collab.text import Text
+from tests.rooms.neighbouring import now, played
 from tests.storage.saving import Document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from collab.log.entry import Ordered
+    from collab.storage.database import Database
     from tests.storage.saving import Bench
 
 
@@ -230,6 +233,31 @@ async def test_upkeep_that_fails_is_tried_at_the_next_commit(
 
 async def as_many(found: list[str], number: int) -> bool:
     return len(found) >= number
+
+
+@played
+async def test_after_each_document_the_upkeep_rests_in_proportion_to_its_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Documents that were opened together are due together: commits are not to wait for them all,
+    nor the last of them for long.
+    """
+    began, work_s, done = list[float](), [0.01, 0.1, 60.0, 0.0], asyncio.Event()
+
+    async def work(*_: object) -> None:
+        await asyncio.sleep(work_s[len(began)])
+        began.append(now() - work_s[len(began)])
+        if len(began) == len(work_s):
+            done.set()
+
+    monkeypatch.setattr(upkeep, "merge", work)
+    keeper = upkeep.Upkeep(cast("Database", None))
+    last = Document("d").type("x")
+    keeper.look(upkeep.Kept(name, last, MAX_LOOSE, 0) for name in "abcd")
+    task = asyncio.create_task(keeper.run(), name="upkeep")
+    await done.wait()
+    task.cancel()
+    assert began == pytest.approx([0, 0.04, 0.44, 0.44 + 60 + upkeep.LONGEST_REST_S])
 
 
 async def test_there_is_no_text_at_a_revision_that_is_not_saved(bench: Bench) -> None:
