@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -27,8 +28,10 @@ from uvicorn.server import HANDLED_SIGNALS
 from collab import logs, operator
 from collab.api.app import create_app
 from collab.api.connection import Connection
+from collab.api.door import Door
 from collab.errors import Misconfigured
 from collab.live.transport import FramedProtocol
+from collab.open_files import connections_allowed
 from collab.settings import Settings
 from collab.storage.database import database_at
 from collab.supervisor import Supervisor
@@ -209,12 +212,13 @@ def _bind(host: str, port: int, stack: ExitStack) -> list[int]:
 
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How uvicorn serves the application, whose lifespan the caller runs."""
+    door = Door(settings, connections_allowed(settings.max_connections))
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         lifespan="off",
-        http=Connection,
+        http=partial(Connection, door=door),  # type: ignore[arg-type]  # makes one
         ws=FramedProtocol,
         ws_max_size=settings.max_message_bytes,
         ws_ping_interval=None,  # the protocol has beats of its own (U5)

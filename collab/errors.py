@@ -11,9 +11,9 @@
     │   └── Unavailable        the operator: ordering or storage is down; later
     ├── Problem            a request or a handshake that is refused
     │   ├── BadRequest, Unauthorized, Denied, PasswordNeeded, WrongPassword, NotFound, NoSuchUser,
-    │   ├── Conflict, UsernameTaken, DocumentsFull, VersionsFull, LinksFull, PreconditionFailed,
-    │   ├── BodyTooLarge, TextTooLong, UnsupportedMedia, Unprocessable, KeyReused,
-    │   ├── PreconditionRequired, TooMany,
+    │   ├── RequestTooSlow, Conflict, UsernameTaken, DocumentsFull, VersionsFull, LinksFull,
+    │   ├── PreconditionFailed, BodyTooLarge, TextTooLong, UnsupportedMedia, Unprocessable,
+    │   ├── KeyReused, PreconditionRequired, TooMany, HeadTooLarge,
     │   └── NotReady (Damaged: the operator)
     ├── SessionEnd         a session that ends, with its close code (L3)
     └── Misconfigured      the operator: the server does not start
@@ -111,6 +111,10 @@ class NoSuchUser(Problem):
     code, status, title = "no_such_user", 404, "No such user"
 
 
+class RequestTooSlow(Problem):
+    code, status, title = "too_slow", 408, "Request too slow"
+
+
 class Conflict(Problem):
     code, status, title = "conflict", 409, "Conflict"
 
@@ -167,6 +171,10 @@ class PreconditionRequired(Problem):
 
 class TooMany(Problem):
     code, status, title = "rate_limited", 429, "Too many requests"
+
+
+class HeadTooLarge(Problem):
+    code, status, title = "head_too_large", 431, "Request head too large"
 
 
 class NotReady(Problem):

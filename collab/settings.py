@@ -47,6 +47,11 @@ class Limits(BaseSettings):
     handshakes_per_second: int = Field(50, ge=1)  # from one address
     handshakes_at_once: int = Field(500, ge=1)
     stall_s: float = Field(60.0, gt=0)  # without reading anything of what waits for it
+    slow_request_s: float = Field(10.0, gt=0)  # for a head; a body may lag so far behind
+    min_bytes_per_second: int = Field(1_024, ge=1)  # of a body, and of an answer that is read
+    max_connections: int = Field(16_000, ge=2)
+    max_half_open: int = Field(200, ge=1)  # without a whole request, from one address
+    max_head_bytes: int = Field(65_536, ge=4_096)
     max_body_bytes: int = Field(16 * 1_048_576, ge=1_024)
     max_sessions: int = Field(10_000, ge=1)
     max_user_sessions: int = Field(100, ge=1)

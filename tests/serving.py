@@ -47,6 +47,11 @@ class Serving:
         """Ask the server to go down, and do not wait for it."""
         self._server.should_exit = True
 
+    @property
+    def connections(self) -> int:
+        """How many are open, those of `http` among them."""
+        return len(self._server.server_state.connections)
+
     async def left(self) -> None:
         """Wait until no session is left."""
         registry = self._app.state.services.registry
