@@ -53,6 +53,7 @@ class Limits(BaseSettings):
     max_half_open: int = Field(200, ge=1)  # without a whole request, from one address
     max_head_bytes: int = Field(65_536, ge=4_096)
     max_body_bytes: int = Field(16 * 1_048_576, ge=1_024)
+    max_form_bytes: int = Field(65_536, ge=1_024)  # of a body with neither a text nor an edit
     max_sessions: int = Field(10_000, ge=1)
     max_user_sessions: int = Field(100, ge=1)
     max_document_sessions: int = Field(5_000, ge=1)

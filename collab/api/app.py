@@ -53,11 +53,7 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.add_middleware(
-        BodyLimit,
-        max_bytes=settings.max_body_bytes,
-        max_message_bytes=settings.max_message_bytes,
-    )
+    app.add_middleware(BodyLimit, limits=settings)
     app.add_middleware(Compression)
     problems.install(app)
     for part in (

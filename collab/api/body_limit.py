@@ -14,24 +14,27 @@ from starlette.exceptions import HTTPException
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from collab.settings import Limits
+
 
 class BodyLimit:
     """ASGI middleware: reading a body that is over the limit, or says it is, is a 413.
 
-    Whole texts come in bodies of `max_bytes`. Anything else is a message of `max_message_bytes`: it
-    is parsed at once, on the event loop.
+    Whole texts come in bodies of `max_body_bytes`. An edit is a message of `max_message_bytes`: it
+    is parsed at once, on the event loop. Anything else is a few names: `max_form_bytes`.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_message_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
-        self._max_bytes = max_bytes
-        self._max_message_bytes = min(max_bytes, max_message_bytes)
+        self._text = limits.max_body_bytes
+        self._edit = min(self._text, limits.max_message_bytes)
+        self._form = min(self._edit, limits.max_form_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        max_bytes = self._max_bytes if _may_hold_a_text(scope) else self._max_message_bytes
+        max_bytes = self._most(scope["method"], scope["path"])
         declared = Headers(scope=scope).get("content-length", "")
         declared_bytes = int(declared) if declared.isdecimal() else 0
         read_bytes = 0
@@ -48,10 +51,13 @@ class BodyLimit:
 
         await self._app(scope, limited, send)
 
-
-def _may_hold_a_text(scope: Scope) -> bool:
-    """A document is made with one, and a text is put as a whole."""
-    return scope["method"] == "PUT" or (scope["method"], scope["path"]) == ("POST", "/v1/documents")
+    def _most(self, method: str, path: str) -> int:
+        """A document is made with a text, and a text is put as a whole."""
+        if (method, path) == ("POST", "/v1/documents"):
+            return self._text
+        if path.endswith("/text"):
+            return self._text if method == "PUT" else self._edit
+        return self._form
 
 
 def _too_large(max_bytes: int) -> HTTPException:

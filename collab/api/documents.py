@@ -19,6 +19,7 @@ from collab.api.deps import (
     ReadableDocument,
     RenamableDocument,
     Services,
+    SignedInRoute,
 )
 from collab.api.fields import one_line, whole_text
 from collab.api.idempotency import RequestOnce, Transaction
@@ -43,7 +44,7 @@ from collab.storage import documents, listing
 from collab.storage.history import first_segment
 from collab.storage.ids import new_id
 
-router = APIRouter(prefix="/v1/documents", tags=["documents"])
+router = APIRouter(prefix="/v1/documents", tags=["documents"], route_class=SignedInRoute)
 
 
 EXAMPLE: JsonDict = {

@@ -20,6 +20,7 @@ from collab.api.deps import (
     CurrentUser,
     ReadableDocument,
     Services,
+    SignedInRoute,
     WritableDocument,
     open_room,
 )
@@ -53,7 +54,7 @@ from collab.rooms.past import length_at, text_at
 from collab.rooms.submission import Placed, earlier, submit
 from collab.text import Text
 
-router = APIRouter(prefix="/v1/documents/{document_id}", tags=["text"])
+router = APIRouter(prefix="/v1/documents/{document_id}", tags=["text"], route_class=SignedInRoute)
 
 ETAG: dict[str, Any] = {
     "ETag": {

@@ -53,7 +53,7 @@ async def test_an_unknown_method_is_told_which_is_known(
         (b'{"name":"x"', "the body is not JSON: Expecting ',' delimiter"),
         (b"name=x", "the body is not JSON: Expecting value"),
         (b'{"name":"\xff"}', "There was an error parsing the body"),
-        (b"[" * 100_000, "There was an error parsing the body"),
+        (b"[" * 60_000, "There was an error parsing the body"),
         (b'{"name":' + b"1" * 5_000 + b"}", "There was an error parsing the body"),
     ],
     ids=["brace", "cut", "form", "not UTF-8", "deep", "long number"],
@@ -71,7 +71,7 @@ async def test_a_missing_body_is_named(api: Api) -> None:
 
 
 async def test_of_very_many_errors_some_are_named(api: Api) -> None:
-    answer = await api.http.post("/v1/auth/guest", json={str(n): n for n in range(10_000)})
+    answer = await api.http.post("/v1/auth/guest", json={str(n): n for n in range(3_000)})
     assert answer.status_code == 422
     assert len(answer.json()["errors"]) == 20
 
