@@ -11,6 +11,7 @@ import collab
 from collab.api import (
     audit,
     auth,
+    browsers,
     compare,
     documents,
     events,
@@ -55,6 +56,7 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
     )
     app.add_middleware(BodyLimit, limits=settings)
     app.add_middleware(Compression)
+    browsers.install(app, settings)
     problems.install(app)
     for part in (
         health,
