@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
@@ -265,31 +265,79 @@ def test_migrate_makes_the_database_and_may_be_repeated(command: Command, tmp_pa
         assert command("migrate") == (0, f"{tmp_path}/collab.db is up to date\n", "")
 
 
-async def test_tokens_and_client_ids_never_reach_the_log(tmp_path: Path) -> None:
-    """H1, H2: not of a session, not of a refused handshake, not at any level."""
-    client = secrets.token_urlsafe(16)
+SECRETS = ("a token", "a client", "a key", "a name", "a title", "a text", "a version")
+
+
+async def test_nothing_secret_reaches_the_log_at_any_level(tmp_path: Path) -> None:
+    """H1, H2: no token, client ID or key, no name, title or text, whatever is done or refused."""
+    secret = {each: secrets.token_urlsafe(16) for each in SECRETS}
     async with serving(tmp_path, COLLAB_LOG_LEVEL="debug") as (process, url):
         async with httpx2.AsyncClient(base_url=url) as http:
-            signed_in = (await http.post("/v1/auth/guest", json={"name": "Ada"})).json()
-            token = signed_in["token"]
-            headers = {"Authorization": f"Bearer {token}"}
-            made = await http.post("/v1/documents", json={"title": "Notes"}, headers=headers)
-            document = made.json()["id"]
-        port = int(url.rpartition(":")[2])
-        peer = await Peer.join(port, document, token, client=client)
-        await peer.send("no message of this protocol")
-        assert await peer.closed() == 4400
-        peer = await Peer.join(port, document, "", client=client, headers=headers)
-        await peer.leave()
-        for wrong in ({"revision": "x"}, {"document_id": "nothing"}, {"token": f"{token}x"}):
-            asked = {"document_id": document, "token": token, "client": client, **wrong}
-            with pytest.raises(InvalidStatus):
-                await Peer.join(port, **asked)
+            body = {"name": secret["a name"]}
+            token = (await http.post("/v1/auth/guest", json=body)).json()["token"]
+            secret["a token"] = token
+            http.headers["Authorization"] = f"Bearer {token}"
+            document = await use_rest(http, secret)
+        await use_sockets(int(url.rpartition(":")[2]), document, secret)
         process.send_signal(signal.SIGTERM)
         code, out, err = await ended(process)
     assert code == 0
-    assert token not in out + err
-    assert client not in out + err
+    assert [what for what, value in secret.items() if value in out + err] == []
+
+
+async def use_rest(http: httpx2.AsyncClient, secret: dict[str, str]) -> str:
+    """Every kind of request, with and without success. Returns a document's id."""
+    text, key = secret["a text"], {"Idempotency-Key": secret["a key"]}
+    wrong = {"Authorization": f"Bearer {secret['a token']}x"}
+    body = {"title": secret["a title"], "text": text}
+    document: str = (await http.post("/v1/documents", json=body, headers=key)).json()["id"]
+    it = f"/v1/documents/{document}"
+    plain = {"Content-Type": "text/plain", "If-Match": '"1"'}
+    edit = {"find": text, "replace": text * 2}
+    for method, path, rest in (
+        ("POST", "/v1/documents", {"json": {**body, text: text}, "headers": key}),
+        ("POST", "/v1/documents", {"content": f'{{"title": "{text}'.encode()}),
+        ("GET", f"/v1/documents?q={secret['a title']}", {}),
+        ("GET", "/v1/me", {"headers": wrong}),
+        ("GET", f"/v1/me?token={secret['a token']}", {}),
+        ("POST", "/v1/auth/refresh", {}),
+        ("PATCH", "/v1/me", {"json": {"name": f"{secret['a name']} again"}}),
+        ("PATCH", it, {"json": {"title": f"{secret['a title']} again"}}),
+        ("PUT", f"{it}/text", {"content": f"{text}\0", "headers": plain}),
+        ("PUT", f"{it}/text", {"content": f"{text}\n{text}", "headers": {**plain, **key}}),
+        ("PATCH", f"{it}/text", {"json": edit}),
+        ("PATCH", f"{it}/text", {"json": {**edit, "edits": text}}),
+        ("POST", f"{it}/versions", {"json": {"name": secret["a version"]}}),
+        ("GET", f"{it}/text", {}),
+        ("GET", f"{it}/updates", {}),
+        ("GET", f"{it}/blame", {}),
+        ("GET", f"{it}/diff?from=0", {}),
+        ("GET", f"/{text}?{text}", {}),
+    ):
+        await http.request(method, path, **rest)
+    return document
+
+
+async def use_sockets(port: int, document: str, secret: dict[str, str]) -> None:
+    """Sessions that push, are refused, fail, and handshakes that do."""
+    token, client, text = secret["a token"], secret["a client"], secret["a text"]
+    headers = {"Authorization": f"Bearer {token}"}
+    peer = await Peer.join(port, document, "", client=client, headers=headers)
+    length = len(peer.welcome["text"])
+    for change in ([length, [0, text]], [7, [0, text]]):
+        await peer.push(change)
+        await peer.hear("updates", "refused")
+    await peer.send({"type": "token", "token": token})
+    await peer.send({"type": "token", "token": f"{token}x"})
+    assert await peer.closed() == 4401
+    for nonsense in (text, {"type": text}, {"type": "push", "updates": text}):
+        peer = await Peer.join(port, document, token, client=client)
+        await peer.send(nonsense)
+        assert await peer.closed() == 4400
+    for wrong in ({"revision": text}, {"document_id": text}, {"token": f"{token}x"}):
+        asked: dict[str, Any] = {"document_id": document, "token": token, "client": client}
+        with pytest.raises(InvalidStatus):
+            await Peer.join(port, **{**asked, **wrong})
 
 
 async def test_a_second_server_on_the_same_postgresql_database_does_not_start(
