@@ -83,6 +83,12 @@ class Settings(Limits):
     redis_url: SecretStr | None = None
     secret: SecretStr | None = None
     old_secrets: SeparatedSecrets = ()  # they only verify
+    jwks_url: str = ""
+    jwks_max_age_s: float = Field(600.0, ge=30)
+    jwt_issuer: str = ""
+    jwt_audience: str = ""
+    jwt_name_claim: str = "name"
+    jwt_roles_claim: str = "collab_roles"
     guests: bool | None = None
     anyone: Literal["editor", "commenter", "viewer", "nobody"] | None = None
     allowed_origins: Separated = ()
@@ -118,8 +124,8 @@ class Settings(Limits):
 
     @property
     def registration_allowed(self) -> bool:
-        """People may make accounts: as set, else yes."""
-        return self.registration is not False
+        """People may make accounts: as set, else where no host application signs them in."""
+        return not self.jwks_url if self.registration is None else self.registration
 
     @property
     def anyone_at_first(self) -> Role | None:

@@ -24,9 +24,10 @@ from collab.errors import Unauthorized
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from collab.access.host import HostTokens
     from collab.access.roles import Role
 
-MAX_TOKEN_CHARS = 4_096
+MAX_TOKEN_CHARS = 8_192
 MAX_USER_ID_CHARS = 64
 MAX_SIGN_IN_CHARS = 64
 MAX_TIME_S = 2**53
@@ -47,7 +48,8 @@ class Identity:
 
     `expires_at` is in seconds since 1970. `sign_in` names the sign-in that the token is of, and
     `issued_at` is when that one's first token was issued, in milliseconds since 1970. `roles` are
-    those that the token itself gives, by a document's id or "*" for all.
+    those that the token itself gives, by a document's id or "*" for all; `hosted` tells whether a
+    host application has issued it.
     """
 
     user_id: str
@@ -57,6 +59,7 @@ class Identity:
     sign_in: str
     issued_at: int
     roles: Mapping[str, Role] = field(default_factory=dict)
+    hosted: bool = False
 
     @property
     def user(self) -> User:
@@ -72,10 +75,12 @@ class Tokens:
         ttl_s: int,
         clock: Callable[[], float],
         old_secrets: Sequence[str] = (),
+        host: HostTokens | None = None,
     ) -> None:
         """`old_secrets` only verify. Raises `Misconfigured` for a secret that could be guessed."""
         self.revocations = Revocations()
         self._keys = KeyRing(secret, old_secrets)
+        self._host = host
         self._ttl_s = ttl_s
         self._clock = clock
 
@@ -101,17 +106,26 @@ class Tokens:
         return self._keys.sign(claims), expires_at
 
     async def verify(self, token: str) -> Identity:
-        """Raises `Unauthorized`, which tells an expired token from one that is not valid."""
+        """Raises `Unauthorized`, which tells an expired token from one that is not valid.
+
+        A key may have to be fetched, for which this waits a few seconds at most. Raises `NotReady`
+        if it is not known then.
+        """
         if len(token) > MAX_TOKEN_CHARS or not token.isascii():
-            raise _not_valid()
+            raise not_valid()
         try:
-            claims = self._keys.read(token, jwt.get_unverified_header(token))
+            header = jwt.get_unverified_header(token)
+            if self._host is not None and self._host.issued(token):
+                claims = await self._host.read(token, header)
+                identity = self._host.identity(claims, token)
+            else:
+                claims = self._keys.read(token, header)
+                identity = _identity(claims, token)
         except jwt.PyJWTError:
-            raise _not_valid() from None
+            raise not_valid() from None
         not_before = claims.get("nbf", 0)
         if not is_time(not_before) or not_before > self._clock() + LEEWAY_S:
-            raise _not_valid()
-        identity = _identity(claims, token)
+            raise not_valid()
         over = self.over(identity)
         if over is not None:
             raise Unauthorized(over)
@@ -141,7 +155,7 @@ def _identity(claims: dict[str, Any], token: str) -> Identity:
             ):
                 at = round(issued_at * 1000)
                 return Identity(user_id, name, guest, expires_at, sign_in, at)
-    raise _not_valid()
+    raise not_valid()
 
 
 def is_time(claim: object) -> bool:
@@ -151,5 +165,5 @@ def is_time(claim: object) -> bool:
     return 0 <= claim <= MAX_TIME_S
 
 
-def _not_valid() -> Unauthorized:
+def not_valid() -> Unauthorized:
     return Unauthorized("the token is not valid")

@@ -12,7 +12,7 @@ from collab.access import passwords, tokens
 from collab.access.tokens import Identity
 from collab.api import services
 from collab.api.address import client_address
-from collab.api.deps import CurrentUser, PerhapsUser, Services
+from collab.api.deps import OwnUser, PerhapsUser, Services
 from collab.api.fields import USERNAME, one_line, username
 from collab.api.problems import documented
 from collab.errors import (
@@ -216,8 +216,8 @@ async def _still_right(services: services.Services, account: Account, password: 
     return await services.database.write(confirm)
 
 
-@router.post("/auth/refresh", responses=documented(Unauthorized))
-async def refresh(user: CurrentUser, services: Services) -> Token:
+@router.post("/auth/refresh", responses=documented(Unauthorized, Denied, NotReady))
+async def refresh(user: OwnUser, services: Services) -> Token:
     """A new token for a valid one."""
     token, expires_at = services.tokens.issue(user.user, user)
     return Token(token=token, expires_at=_time(expires_at))

@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from collab.access.roles import Action, require
 from collab.access.tokens import Identity
 from collab.api import services
-from collab.errors import NotReady, Unauthorized, Unavailable, Unprocessable
+from collab.errors import Denied, NotReady, Unauthorized, Unavailable, Unprocessable
 from collab.rooms.open_room import OpenRoom
 from collab.storage import access, documents
 
@@ -39,6 +39,16 @@ async def _current_user(bearer: _Bearer, services: Services) -> Identity:
 
 
 CurrentUser = Annotated[Identity, Depends(_current_user)]
+
+
+async def _own_user(user: CurrentUser) -> Identity:
+    if user.hosted:
+        raise Denied("the application that issued this token renews it and knows the name")
+    return user
+
+
+OwnUser = Annotated[Identity, Depends(_own_user)]
+"""The same, where this server itself issues the tokens."""
 
 
 class SignedInRoute(APIRoute):

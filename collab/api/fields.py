@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 
 from collab.errors import TextTooLong, Unprocessable
 
@@ -71,6 +72,25 @@ def _most_marks(line: str) -> int:
         elif character not in _JOINERS:
             marks = 0
     return most
+
+
+def nearest_line(written: str, max_units: int) -> str:
+    """What `one_line` would have of a name that comes from elsewhere, without what it refuses;
+    empty if nothing is left.
+    """
+    kinds = [(each, unicodedata.category(each)) for each in written]
+    printable = "".join(each for each, kind in kinds if kind not in _UNPRINTABLE)
+    plain = "".join(each for each, kind in kinds if kind not in _UNPRINTABLE and kind[0] != "M")
+    for line in (printable, plain):
+        with suppress(Unprocessable):
+            return one_line(_cut(line.strip(), max_units), "", max_units)
+    return ""
+
+
+def _cut(line: str, max_units: int) -> str:
+    """As much of it as may be, in whole characters."""
+    cut = line.encode("utf-16-le")[: 2 * max_units]
+    return cut.decode("utf-16-le", "ignore")
 
 
 def username(written: str, pointer: str) -> str:

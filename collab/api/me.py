@@ -19,7 +19,7 @@ from collab.api.auth import (
     shown,
     signed_in,
 )
-from collab.api.deps import CurrentUser, Services
+from collab.api.deps import CurrentUser, OwnUser, Services
 from collab.api.fields import one_line
 from collab.api.problems import documented
 from collab.errors import (
@@ -67,9 +67,10 @@ async def me(caller: CurrentUser, services: Services) -> User:
 
 
 @router.patch(
-    "/me", responses=documented(BadRequest, Unauthorized, BodyTooLarge, Unprocessable, NotReady)
+    "/me",
+    responses=documented(BadRequest, Unauthorized, Denied, BodyTooLarge, Unprocessable, NotReady),
 )
-async def change_name(body: NewName, caller: CurrentUser, services: Services) -> SignedIn:
+async def change_name(body: NewName, caller: OwnUser, services: Services) -> SignedIn:
     """Another name for the same user: the token that comes back bears it, the old one does not."""
     name = one_line(body.name, "/name", services.settings.max_title_units)
     user = replace(caller.user, name=name)

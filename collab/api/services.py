@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from collab.access.fetch import Fetcher
+from collab.access.host import HostTokens
+from collab.access.jwks import HostKeys
 from collab.access.passwords import Passwords
 from collab.access.tokens import Tokens
 from collab.api import revoking
+from collab.api.fields import nearest_line
 from collab.api.paces import Paces
 from collab.counts import Counts
 from collab.errors import Misconfigured
@@ -96,6 +100,21 @@ HOUSEKEEPING_S = 6 * 3600
 
 SLICE = 1_000
 """How many rows one transaction of the housekeeping removes."""
+
+
+def host_tokens(settings: Settings) -> HostTokens | None:
+    """Where a host application signs people in. Raises `Misconfigured`."""
+    if not settings.jwks_url:
+        return None
+    keys = HostKeys(Fetcher(settings.jwks_url).get, settings.jwks_max_age_s)
+    return HostTokens(
+        keys,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        name_claim=settings.jwt_name_claim,
+        roles_claim=settings.jwt_roles_claim,
+        clean=partial(nearest_line, max_units=settings.max_title_units),
+    )
 
 
 async def keep_house(services: Services) -> None:
@@ -183,11 +202,13 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
     Raises `Misconfigured`. If the writer or the registry fails, whoever runs in here is cancelled:
     a server whose writer is gone must not look alive.
     """
+    host = host_tokens(settings)
     tokens = Tokens(
         settings.signing_secret(),
         settings.token_ttl_s,
         clock,
         [each.get_secret_value() for each in settings.old_secrets],
+        host,
     )
     database = database_at(settings.sqlalchemy_url, shared=settings.redis_url is not None)
     server = new_id()
@@ -238,6 +259,9 @@ async def running(settings: Settings, clock: Callable[[], float]) -> AsyncIterat
         stack.callback(services.passwords.close)
         housekeeping = tasks.create_task(keep_house(services), name="housekeeping")
         stack.callback(housekeeping.cancel)
+        if host is not None:
+            fetching = tasks.create_task(host.keys.run(), name="keys")
+            stack.callback(fetching.cancel)
         await revoking.read_all(services)
         following = tasks.create_task(revoking.follow(services), name="revocations")
         stack.callback(following.cancel)
