@@ -11,6 +11,7 @@ that others are renewed by keep both, so that all of them end together.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping  # noqa: TC003 - an identity is written as JSON, and read
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,13 @@ import jwt
 from collab.access.digest import digest
 from collab.access.keys import AUDIENCE, ISSUER, KeyRing
 from collab.access.revocation import Revocations
+from collab.access.roles import Role  # noqa: TC001 - the same
 from collab.errors import Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from collab.access.host import HostTokens
-    from collab.access.roles import Role
 
 MAX_TOKEN_CHARS = 8_192
 MAX_USER_ID_CHARS = 64

@@ -24,6 +24,7 @@ from collab.api import (
     sign_out,
     static,
     text,
+    tickets,
     updates,
     versions,
 )
@@ -64,6 +65,7 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
         me,
         sign_out,
         documents,
+        tickets,
         text,
         events,
         updates,

@@ -38,6 +38,7 @@ from collab.storage.idempotency import forget_expired
 from collab.storage.ids import new_id
 from collab.storage.revocations import forget_expired as forget_revocations
 from collab.storage.runs import Runs
+from collab.storage.tickets import forget_expired as forget_tickets
 from collab.storage.upkeep import Upkeep
 from collab.storage.writer import Writer
 
@@ -126,6 +127,7 @@ async def keep_house(services: Services) -> None:
             await _all(services, partial(forget_expired, now=now, limit=SLICE))
             await _all(services, partial(services.guessing.forget_full, limit=SLICE))
             await _all(services, partial(forget_revocations, now=now, limit=SLICE))
+            await _all(services, partial(forget_tickets, now=now, limit=SLICE))
         except SQLAlchemyError as error:
             log.warning("housekeeping failed", error=type(error).__name__)
         await asyncio.sleep(HOUSEKEEPING_S)

@@ -21,7 +21,7 @@ from collab.live.asgi import sending
 from collab.live.session import Session
 from collab.live.transport import Transport, framed
 from collab.log.entry import public_name
-from collab.storage import documents, history
+from collab.storage import documents, history, tickets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -87,11 +87,28 @@ async def _check(
     """Who comes, and what they may do (H2, H3). Raises `Problem`."""
     handshake.check_origin(websocket.headers, services.settings.allowed_origins)
     asked = handshake.parse(websocket.query_params, websocket.headers)
-    identity = await services.tokens.verify(asked.token)
+    identity = await _identify(services, asked.token, document_id)
     await documents.opened(
         services.database, document_id, identity.user, services.now_ms(), identity.roles
     )
     return Newcomer(arrival, asked, public_name(asked.client_id), identity)
+
+
+async def _identify(services: Services, token: str, document_id: str) -> Identity:
+    """Whose a token or a ticket is (H1). Raises `Problem`."""
+    if not tickets.is_ticket(token):
+        return await services.tokens.verify(token)
+    now = services.now_ms()
+    await services.database.look_up(
+        lambda connection: tickets.check(connection, token, document_id, now)
+    )
+    identity = await services.database.write(
+        lambda connection: tickets.use(connection, token, document_id, now)
+    )
+    over = services.tokens.over(identity)
+    if over is not None:
+        raise Unauthorized(over)
+    return identity
 
 
 async def _serve(

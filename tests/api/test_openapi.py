@@ -34,6 +34,7 @@ DOCUMENTED = {
     ("get", "/v1/documents/{document_id}"): {200, 401, 404, 422, 503},
     ("patch", "/v1/documents/{document_id}"): {200, 400, 401, 403, 404, 413, 422, 503},
     ("delete", "/v1/documents/{document_id}"): {204, 401, 403, 404, 422, 503},
+    ("post", "/v1/documents/{document_id}/tickets"): {201, 401, 404, 422, 503},
     ("get", "/v1/documents/{document_id}/text"): {200, 304, 401, 404, 422, 429, 503},
     ("put", "/v1/documents/{document_id}/text"): {*CHANGING, 415},
     ("patch", "/v1/documents/{document_id}/text"): CHANGING,

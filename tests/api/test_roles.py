@@ -36,6 +36,7 @@ RULES: dict[tuple[str, str], tuple[Action, dict[str, Any]]] = {
     ("get", f"{IT}/diff"): (Action.READ, {"params": {"from": 0}}),
     ("get", f"{IT}/blame"): (Action.READ, {}),
     ("get", f"{IT}/access"): (Action.READ, {}),
+    ("post", f"{IT}/tickets"): (Action.READ, {}),
     ("patch", IT): (Action.RENAME, {"json": {"title": "Minutes"}}),
     ("put", f"{IT}/text"): (Action.WRITE, PUT_TEXT),
     ("patch", f"{IT}/text"): (Action.WRITE, {"json": {"find": "a", "replace": "b"}}),
