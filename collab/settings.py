@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from collab.access.roles import Role
 from collab.errors import Misconfigured
 
 
@@ -128,12 +127,11 @@ class Settings(Limits):
         return not self.jwks_url if self.registration is None else self.registration
 
     @property
-    def anyone_at_first(self) -> Role | None:
-        """The role in a new document of whoever knows its id: as set, else an editor's only where
-        nobody else can reach the server.
+    def anyone_at_first(self) -> str:
+        """The role in a new document of whoever knows its id, or "nobody": as set, else an editor's
+        only where nobody else can reach the server.
         """
-        anyone = self.anyone or ("editor" if self.on_loopback else "nobody")
-        return None if anyone == "nobody" else Role(anyone)
+        return self.anyone or ("editor" if self.on_loopback else "nobody")
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -79,11 +79,10 @@ class NewDocument(BaseModel):
     text: str = ""
     anyone: SharedRole | None = None
 
-    def opens_to(self, otherwise: Role | None) -> Role | None:
+    def opens_to(self, otherwise: str) -> Role | None:
         """The role of whoever is no member, `otherwise` where the request does not say."""
-        if "anyone" not in self.model_fields_set:
-            return otherwise
-        return None if self.anyone is None else Role(self.anyone)
+        said = self.anyone if "anyone" in self.model_fields_set else otherwise
+        return None if said in (None, "nobody") else Role(said)
 
 
 class Renaming(BaseModel):
