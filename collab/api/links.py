@@ -213,13 +213,13 @@ async def come(body: Secret, caller: Caller, services: Services, request: Reques
         await _check(services, link.id, link.password_hash, body.password, client_address(request))
     now = services.now_ms()
 
-    def enter(connection: Connection) -> None:
-        links.redeem(connection, body.secret, caller, now)
+    def enter(connection: Connection) -> bool:
         if link.password_hash is not None:
             services.guessing.give_back(connection, Guessed.LINK, link.id)
+        return links.redeem(connection, body.secret, caller, now)
 
-    await services.database.write(enter)
-    await services.registry.access_changed(link.document_id)
+    if await services.database.write(enter):
+        await services.registry.access_changed(link.document_id)
     document = await documents.opened(
         services.database, link.document_id, caller.user, now, caller.claims
     )

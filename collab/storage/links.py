@@ -155,10 +155,10 @@ def usable(connection: Connection, secret: str, user_id: str, now: int) -> Link:
     return link
 
 
-def redeem(connection: Connection, secret: str, caller: Caller, now: int) -> None:
+def redeem(connection: Connection, secret: str, caller: Caller, now: int) -> bool:
     """Give the caller what the link gives, unless they have as much by name or by another link.
 
-    Raises `NotFound`, whatever the reason.
+    Returns whether that made a difference. Raises `NotFound`, whatever the reason.
     """
     user_id = caller.user.id
     lock(connection, usable(connection, secret, user_id, now).document_id)
@@ -167,9 +167,9 @@ def redeem(connection: Connection, secret: str, caller: Caller, now: int) -> Non
     had = members.own_role(before, now)
     if before is not None and had is not None:
         if before.link_id is None or had.above(link.role):
-            return
+            return False
         if had is link.role and not _later(link.expires_at, before.until):
-            return
+            return False
     known_users.add(connection, caller.user, now)
     gained = Membership(link.role, link.expires_at)
     members.put(connection, link.document_id, user_id, gained, had, now, link.id)
@@ -185,6 +185,7 @@ def redeem(connection: Connection, secret: str, caller: Caller, now: int) -> Non
         role_before=had,
     )
     changed(connection, link.document_id)
+    return True
 
 
 def _later(until: int | None, other: int | None) -> bool:

@@ -95,11 +95,26 @@ async def test_a_link_revoked_while_somebody_comes_by_it_gives_nothing(
             here.write(lambda c, it=link.id: links.revoke(c, "d", access.Caller(ADA), it, 3)),  # type: ignore[misc]
             return_exceptions=True,
         )
-        assert came is None or isinstance(came, NotFound)
+        assert came is True or isinstance(came, NotFound)
         standings = await here.look_up(
             lambda c, user=user: access.standings(c, "d", [user.id], 4)  # type: ignore[misc]
         )
         assert standings[user.id].role is None
+
+
+async def test_to_come_by_a_link_once_more_makes_no_difference(servers: list[Database]) -> None:
+    here, there = servers
+    link = await here.write(
+        lambda c: links.add(c, "d", access.Caller(ADA), Role.EDITOR, None, None, 2)
+    )
+    came = await asyncio.gather(
+        *(
+            server.write(lambda c: links.redeem(c, link.secret, access.Caller(BOB), 3))
+            for server in (here, there, here, there)
+        )
+    )
+    assert sorted(came) == [False, False, False, True]
+    assert await here.look_up(lambda c: access.versions(c, ["d"])) == {"d": 2}
 
 
 async def test_every_change_has_its_entry_and_its_version(servers: list[Database]) -> None:
