@@ -52,6 +52,12 @@ class Serving:
         """How many are open, those of `http` among them."""
         return len(self._server.server_state.connections)
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait in memory for clients to read."""
+        open_ = self._server.server_state.connections
+        return sum(each.transport.get_write_buffer_size() for each in open_)
+
     async def left(self) -> None:
         """Wait until no session is left."""
         registry = self._app.state.services.registry

@@ -5,12 +5,13 @@ answered when it is shown.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from collab.access.tokens import Identity
@@ -53,6 +54,7 @@ from collab.rooms.open_room import OpenRoom
 from collab.rooms.past import length_at, text_at
 from collab.rooms.submission import Placed, earlier, submit
 from collab.text import Text
+from collab.text.units import from_units
 
 router = APIRouter(prefix="/v1/documents/{document_id}", tags=["text"], route_class=SignedInRoute)
 
@@ -86,7 +88,12 @@ class Edited(BaseModel):
 # -- Reading -------------------------------------------------------------------------------------
 
 MAX_INLINE_UNITS = 64 * 1024
-"""A longer text is made ready in a thread: everyone would wait for it on the event loop."""
+"""A longer text is sent in parts, each made in a thread when it is wanted: everyone would wait for
+it on the event loop, and whoever reads slowly would have a copy of all of it in memory.
+"""
+
+LEAVES_AT_ONCE = 64
+"""About as much as a connection takes."""
 
 
 class TextQuery(BaseModel):
@@ -125,11 +132,16 @@ async def read(
         text = await text_at(services.database, room, revision)
     if len(text) <= MAX_INLINE_UNITS:
         return PlainTextResponse(str(text), headers=headers)
-    return PlainTextResponse(await asyncio.to_thread(_encoded, text), headers=headers)
+    length = await asyncio.to_thread(lambda: sum(map(len, _parts(text))))
+    headers["Content-Length"] = str(length)
+    return StreamingResponse(_parts(text), headers=headers, media_type="text/plain")
 
 
-def _encoded(text: Text) -> bytes:
-    return str(text).encode()
+def _parts(text: Text) -> Iterator[bytes]:
+    """The text in UTF-8."""
+    leaves = text.leaves()
+    while part := "".join(map(from_units, islice(leaves, LEAVES_AT_ONCE))):
+        yield part.encode()
 
 
 # -- Changing ------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from collab.text.difference import difference
 from tests.api.client import Api, User, assert_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import httpx2
@@ -103,20 +104,21 @@ class TestReading:
         ada = await api.user()
         texts = ["😀" * 20, "😀" * 40_000]
         written_here: list[bool] = []
-        write = Text.__str__
+        read = Text.leaves
 
-        def watched(text: Text) -> str:
+        def watched(text: Text) -> Iterator[str]:
             written_here.append(threading.current_thread() is threading.main_thread())
-            return write(text)
+            return read(text)
 
         for text in texts:
             it = await document(ada, text)
             with monkeypatch.context() as patched:
-                patched.setattr(Text, "__str__", watched)
+                patched.setattr(Text, "leaves", watched)
                 answer = await ada.get(f"/v1/documents/{it}/text")
             assert answer.text == text
             assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-        assert written_here == [True, False]
+            assert answer.headers["content-length"] == str(len(text.encode()))
+        assert written_here == [True, False, False]  # the long one is measured first
 
     async def test_a_text_that_takes_too_long_to_read_is_not_waited_for(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch
