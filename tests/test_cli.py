@@ -265,7 +265,10 @@ def test_migrate_makes_the_database_and_may_be_repeated(command: Command, tmp_pa
         assert command("migrate") == (0, f"{tmp_path}/collab.db is up to date\n", "")
 
 
-SECRETS = ("a token", "a client", "a key", "a name", "a title", "a text", "a version")
+SECRETS = (
+    *("a token", "a client", "a key", "a name", "a title", "a text", "a version"),
+    *("a username", "a password", "another password", "a link's password"),
+)
 
 
 async def test_nothing_secret_reaches_the_log_at_any_level(tmp_path: Path) -> None:
@@ -278,7 +281,9 @@ async def test_nothing_secret_reaches_the_log_at_any_level(tmp_path: Path) -> No
             secret["a token"] = token
             http.headers["Authorization"] = f"Bearer {token}"
             document = await use_rest(http, secret)
-        await use_sockets(int(url.rpartition(":")[2]), document, secret)
+            await use_links(http, document, secret)
+            await use_sockets(int(url.rpartition(":")[2]), document, secret)
+            await use_accounts(http, secret)
         process.send_signal(signal.SIGTERM)
         code, out, err = await ended(process)
     assert code == 0
@@ -316,6 +321,40 @@ async def use_rest(http: httpx2.AsyncClient, secret: dict[str, str]) -> str:
     ):
         await http.request(method, path, **rest)
     return document
+
+
+async def use_links(http: httpx2.AsyncClient, document: str, secret: dict[str, str]) -> None:
+    it = f"/v1/documents/{document}"
+    body = {"role": "viewer", "password": secret["a link's password"]}
+    made = await http.post(f"{it}/links", json=body)
+    secret["a link"] = made.raise_for_status().json()["secret"]
+    used = {"secret": secret["a link"], "password": secret["a link's password"]}
+    wrong = {**used, "password": secret["a text"]}
+    for body in (used, wrong, {"secret": secret["a link"]}, {secret["a link"]: ""}):
+        await http.post("/v1/links", json=body)
+    await http.get(f"/?link={secret['a link']}")
+    await http.put(f"{it}/members/@{secret['a username']}", json={"role": "viewer"})
+    await http.get(f"{it}/audit")
+
+
+async def use_accounts(http: httpx2.AsyncClient, secret: dict[str, str]) -> None:
+    named = {"username": secret["a username"], "password": secret["a password"]}
+    changed = {"current": named["password"], "new": secret["another password"]}
+    for path, body, status in (
+        ("/v1/auth/register", named, 200),
+        ("/v1/auth/register", named, 409),
+        ("/v1/auth/login", named, 200),
+        ("/v1/auth/login", {**named, "password": secret["a text"]}, 401),
+        ("/v1/auth/login", {**named, named["password"]: 1}, 422),
+        ("/v1/me/password", changed, 200),
+    ):
+        answer = await http.post(path, json=body)
+        assert (path, answer.status_code) == (path, status)
+        if status == 200:
+            token = answer.json()["token"]
+            secret[f"the token of {path}"] = token
+            http.headers["Authorization"] = f"Bearer {token}"
+    (await http.post("/v1/auth/logout")).raise_for_status()
 
 
 async def use_sockets(port: int, document: str, secret: dict[str, str]) -> None:
