@@ -33,7 +33,7 @@ class Fault(Protocol):
 class Plan:
     """What a run consists of. `delays_s` are the network's, and `database_s` is how
     long the database takes at most when it is well. The servers' clocks are wrong by so much at
-    most.
+    most. Who may do what changes at `changes`.
     """
 
     redis: bool = False
@@ -45,6 +45,7 @@ class Plan:
     database_s: float = 0.0
     wrong_by_s: float = 0.0
     faults: list[tuple[float, Fault]] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)
 
 
 # -- Editors -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from collab.backoff import Backoff
 from collab.client.connection import Connection
-from collab.errors import Problem, SessionEnd
+from collab.errors import CloseCode, Forbidden, NotFound, Problem, SessionEnd
 from collab.text import Change, Text
 from tests.simulation.checks import Broken, Document, Ear, Histories
 from tests.simulation.websocket import ClientSocket, Request
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from collab.client.errors import Rejected
+    from tests.simulation.access import Access
     from tests.simulation.loop import Machine
     from tests.simulation.network import End
 
@@ -50,6 +51,7 @@ class Person:
         document: Document,
         histories: Histories,
         tokens: Tokens,
+        access: Access,
         note: Callable[[str, str], None],
         failed: Callable[[str], None],
     ) -> None:
@@ -63,6 +65,7 @@ class Person:
         self._random = random.Random(f"{name} {machine.clock.random.random()}")
         self._histories = histories
         self._tokens = tokens
+        self._access = access
         self._note = note
         self._failed = failed
         self._seen = Text.empty()
@@ -82,7 +85,12 @@ class Person:
     async def _connect(self) -> None:
         try:
             await self.connection.run()
-        except (Problem, SessionEnd) as error:
+        except (NotFound, SessionEnd) as error:
+            ended = isinstance(error, NotFound) or error.close == CloseCode.ACCESS_LOST
+            if not ended or not self._access.was_removed(self.document.id, self.name):
+                self._failed(f"{self.name} was sent away for good: {error!r}")
+            self._access.sent_away(self)
+        except Problem as error:
             self._failed(f"{self.name} was sent away for good: {error!r}")
 
     # -- Its connections ----------------------------------------------------------------------
@@ -122,6 +130,8 @@ class Person:
             await asyncio.sleep(rng.expovariate(1 / self.pace_s))
             if not self.typing or self.connection.limits is None:
                 continue
+            if self.connection.role in {"viewer", "commenter"} and rng.random() < 0.7:
+                continue  # the page shows that they may not
             for _ in range(rng.choice([1, 1, 1, 1, 1, 2, 4])):
                 self.edit()
             self.connection.nudge()
@@ -154,7 +164,13 @@ class Person:
             self._failed(f"{self.name} sees another text than it has")
 
     def _rejected(self, lost: Rejected) -> None:
-        self._failed(f"{self.name}: rejected: {lost}")
+        """What was refused stays with its author, and is not in the document (X2)."""
+        if not isinstance(lost.refusal, Forbidden):
+            self._failed(f"{self.name}: rejected: {lost}")
+        before, after = set(str(lost.confirmed)), set(str(lost.text))
+        self.document.refused.update(after - before)
+        self.document.unsure.update(before - after)
+        self._note(self.name, f"may not write, and keeps {len(after - before)} characters")
 
     # -- How it is ----------------------------------------------------------------------------
 

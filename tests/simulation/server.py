@@ -13,6 +13,7 @@ from collab.live.pace import Pushes
 from collab.live.welcomes import Welcomes
 from collab.log.local import LocalLog
 from collab.log.redis.log import RedisLog
+from collab.rooms.access import compare
 from collab.rooms.registry import Registry
 from collab.rooms.sweep import sweep
 from collab.storage.runs import Runs
@@ -81,11 +82,13 @@ class Server:
         if self.links is not None:
             await self.links.start()
             log = self._log = RedisLog(self.links, Runs(self._database), self.machine.name)
-        name = self.machine.name
-        self.registry = Registry(settings, self._database, log, self._writer, counts, name)
+        self.registry = Registry(
+            settings, self._database, log, self._writer, counts, self.machine.name, self._time
+        )
         self._task("upkeep", upkeep.run())
         self._writing = self._task("writer", self._writer.run())
         self._task("registry", self.registry.run())
+        self._task("access", compare(self.registry, settings.access_check_s))
         if self._log is not None:
             self._task("sweep", sweep(self.registry, self._log, settings.sweep_s))
         services = SimpleNamespace(

@@ -69,6 +69,20 @@ def test_everybody_types_and_reads_where_nothing_goes_wrong() -> None:
     assert {end.peer.machine.name for person in world.people for end in person.ends} > {"server1"}
 
 
+def test_a_change_of_access_holds_on_every_server_at_once_where_nothing_goes_wrong() -> None:
+    """X2: every due is soon, and some people are refused, and some sent away."""
+    noted = ""
+    with no_collection():
+        for seed in range(AT_ONCE):
+            changes = [1.0 + seed / 50, 2.0, 4.0, 6.0]
+            plan = Plan(redis=True, servers=3, people=4, seconds=9.0, changes=changes)
+            world = World(seed, plan)
+            world.run()
+            noted += "\n".join(world.trace)
+    assert "may not write, and keeps" in noted
+    assert "is removed now" in noted
+
+
 PRINT = "from tests.simulation.world import World; w = World(7); w.run(); print(w.digest())"
 
 

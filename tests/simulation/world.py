@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from collab.access.roles import Role
 from collab.access.tokens import User
 from collab.settings import Settings
 from collab.storage import documents, history
 from tests.simulation import faults
+from tests.simulation.access import Access
 from tests.simulation.checks import Broken, Document, Histories
 from tests.simulation.database import DatabaseServer
 from tests.simulation.links import SimulatedLinks
@@ -52,6 +54,7 @@ SETTINGS = Settings(
     shutdown_s=5.0,
     stall_s=20.0,
     sweep_s=8.0,
+    access_check_s=4.0,
     database_url="sqlite:///nowhere",
 )
 
@@ -72,6 +75,9 @@ class World:
         self.seed = seed
         self.random = random.Random(f"world {seed}")
         self.plan = faults.draw(self.random, redis=redis) if plan is None else plan
+        self.access = Access(self, SETTINGS.access_check_s)
+        if plan is None:
+            self.plan.changes.extend(self.access.draw())
         self.clock = Clock(seed)
         self.trace: list[str] = []
         self.histories = Histories()
@@ -97,6 +103,7 @@ class World:
         with ExitStack() as stack:
             stack.enter_context(virtual(self.clock, self.seed))
             stack.enter_context(self.histories.watching(self.fail))
+            stack.enter_context(self.access.watching())
             stack.enter_context(dialling(self._dial))
             stack.enter_context(_logging(self))
             try:
@@ -121,6 +128,9 @@ class World:
         self._build()
         for at, fault in plan.faults:
             self._driver.call_at(at, self._strike, fault)
+        for at in plan.changes:
+            self._driver.call_at(at, self.access.change)
+        self._look()
         self.clock.run(plan.seconds)
         if self.clock.failures:
             return
@@ -128,7 +138,6 @@ class World:
         faults.heal(self)
         for person in self.people:
             person.typing = False
-        self._look()
         end = self.clock.now + PATIENCE_S
         if not self.clock.run(end, self._at_rest) and not self.clock.failures:
             raise Broken("they do not come to agree")
@@ -141,6 +150,7 @@ class World:
 
     def _look(self) -> None:
         """Time must not jump over the moment at which all agree."""
+        self.access.check()
         self._driver.call_later(LOOK_S, self._look)
 
     def note(self, who: str, what: str) -> None:
@@ -171,6 +181,7 @@ class World:
                 first=first,
                 owner=OWNER,
                 at=1,
+                anyone=Role.EDITOR,
             )
             self.database.tables.transaction(create)
             self.documents.append(Document(document_id, self.histories))
@@ -276,10 +287,17 @@ class World:
         self._names += 1
         name = f"p{self._names}"
         machine = self.clock.machine(name)
-        person = Person(name, machine, document, self.histories, self._tokens, self.note, self.fail)
+        person = Person(
+            name, machine, document, self.histories, self._tokens, self.access, self.note, self.fail
+        )
         person.pace_s = self.random.choice([0.7, 1.5, 4.0])
         self.people.append(person)
         machine.call_soon(person.start)
+
+    def sent_away(self, person: Person) -> None:
+        """Who was removed, and knows it by now."""
+        if person in self.people:
+            self.remove_person(person)
 
     def remove_person(self, person: Person) -> None:
         self.people.remove(person)
@@ -319,6 +337,8 @@ class World:
         return self.clock.now >= self._agreed_at + REST_S
 
     def _agreed(self) -> bool:
+        if not self.access.settled:
+            return False
         for document in self.documents:
             people = [person for person in self.people if person.document is document]
             if not all(person.at_rest for person in people):
