@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from collab.access.roles import Role
+from collab.access.tokens import Tokens
 from collab.errors import Unavailable
 from collab.log.local import LocalFeed
 from collab.rooms.standings import Standings
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from collab.access.tokens import Identity
     from collab.log.entry import Entry
     from tests.serving import Serving
 
@@ -58,13 +62,14 @@ async def test_x2_who_loses_all_access_is_closed_with_4403(server: Serving) -> N
     await ada.heard(2)
 
 
-async def test_x2_an_access_that_ends_at_a_time_ends_without_a_word(server: Serving) -> None:
+async def test_x2_a_role_that_ends_at_a_time_ends_without_a_word(server: Serving) -> None:
+    """And they have what anyone has."""
     document_id = await server.document("text")
     bob = await server.join(document_id, "Bob")
-    until = int(time.time() * 1000) + 700
+    until = int(time.time() * 1000) + 2_000
     await give(server, document_id, "Bob", "viewer", until=until)
     assert (await bob.hear("role"))["role"] == "viewer"
-    assert await bob.closed() == 4403
+    assert (await bob.hear("role"))["role"] == "editor"
     assert time.time() * 1000 >= until
 
 
@@ -144,6 +149,31 @@ def before(
         return await real(*args)
 
     patch.setattr(owner, name, patched)
+
+
+async def test_x2_a_role_by_token_is_the_tokens_to_change(
+    server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """X1: a renewed token may name another role, or none: then the database has its word."""
+    verify, roles = Tokens.verify, dict[str, Role]()
+
+    async def with_roles(tokens: Tokens, token: str) -> Identity:
+        return replace(await verify(tokens, token), roles=dict(roles))
+
+    monkeypatch.setattr(Tokens, "verify", with_roles)
+    document_id, token = await server.document("text"), await server.token("Bob")
+    roles["*"] = Role.VIEWER
+    bob = await server.join(document_id, "Bob")
+    assert bob.welcome["role"] == "viewer"
+    await give(server, document_id, "Bob", "removed")
+    roles[document_id] = Role.EDITOR
+    await bob.send({"type": "token", "token": token})
+    assert (await bob.hear("role"))["role"] == "editor"
+    await bob.push([4, [0, "!"]])
+    await bob.heard(2)
+    roles.clear()
+    await bob.send({"type": "token", "token": token})
+    assert await bob.closed() == 4403
 
 
 async def nobody_may_write(server: Serving, document_id: str) -> None:
