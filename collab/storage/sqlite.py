@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -17,7 +19,7 @@ from urllib.parse import quote
 
 import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -34,6 +36,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
+BUSY_PAUSE_S = 0.002
 READING_THREADS = 2
 REOPEN_TIMEOUT_S = 30.0
 
@@ -176,6 +179,7 @@ class _Engines:
             url.set(drivername="sqlite+aiosqlite"), hide_parameters=True
         )
         event.listen(self.writing, "connect", _set_up_connection)
+        event.listen(self.writing, "connect", _wait_for_nothing)
         event.listen(self.writing, "begin", _begin_immediate)
         for reading in (self.looking, self.reading.sync_engine):
             event.listen(reading, "connect", _set_up_connection)
@@ -223,8 +227,29 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")  # what is read until the end belongs together
 
 
+def _wait_for_nothing(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA busy_timeout=0")
+
+
 def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    """Wait for another writer, and look often: SQLite would look ever more seldom, in the end every
+    100 ms, where a commit takes a few.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_PAUSE_S)
+        else:
+            return
+
+
+def _is_busy(error: OperationalError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY  # the rest tells more
 
 
 def _lock(path: Path, *, shared: bool) -> IO[str]:

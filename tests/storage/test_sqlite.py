@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
+import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +17,7 @@ from collab.errors import Misconfigured
 from collab.storage import history
 from collab.storage.database import database_at
 from collab.storage.tables import documents
-from tests.storage.saving import running
+from tests.storage.saving import PATIENCE_S, running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -201,3 +204,31 @@ async def test_commits_reach_the_disk(bench: Bench) -> None:
         )
     )
     assert pragmas == (2, "wal", 1)
+
+
+async def test_a_write_waits_for_another_program_that_writes(
+    bench: Bench, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.document("d")
+    looked = threading.Semaphore(0)
+    monkeypatch.setattr("collab.storage.sqlite.time.sleep", lambda _: looked.release())
+    with closing(sqlite3.connect(path, isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        writing = asyncio.create_task(bench.rows("UPDATE documents SET title = 'Renamed'"))
+        for _ in range(3):
+            assert await asyncio.to_thread(looked.acquire, timeout=PATIENCE_S)
+        assert not writing.done()
+        another.execute("COMMIT")
+    await writing
+    assert await bench.rows("SELECT title FROM documents") == [("Renamed",)]
+
+
+async def test_a_write_waits_no_longer_than_another_program_may_take(
+    bench: Bench, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collab.storage.sqlite.BUSY_TIMEOUT_MS", 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="locked"):
+            await bench.rows("UPDATE documents SET title = 'Renamed'")
+    await bench.document("d")
