@@ -21,6 +21,7 @@ from collab.api import (
     members,
     metrics,
     problems,
+    sign_in_options,
     sign_out,
     static,
     text,
@@ -61,6 +62,7 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
     problems.install(app)
     for part in (
         health,
+        sign_in_options,
         auth,
         me,
         sign_out,

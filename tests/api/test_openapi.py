@@ -21,6 +21,7 @@ DOCUMENTED = {
     ("get", "/healthz"): {200},
     ("get", "/readyz"): {200, 503},
     ("get", "/metrics"): {200},
+    ("get", "/v1/auth"): {200},
     ("post", "/v1/auth/guest"): {200, 400, 403, 413, 422, 503},
     ("post", "/v1/auth/register"): {200, 400, 401, 403, 409, 413, 422, 429, 503},
     ("post", "/v1/auth/login"): {200, 400, 401, 413, 422, 429, 503},
@@ -101,6 +102,7 @@ async def test_a_request_may_hold_no_other_field(api: Api, name: str) -> None:
 
 
 OPEN_TO_ALL = {
+    "/v1/auth",
     *("/healthz", "/readyz", "/metrics"),
     *("/v1/auth/guest", "/v1/auth/register", "/v1/auth/login"),
 }
