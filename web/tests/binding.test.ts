@@ -237,6 +237,25 @@ test("P5 for good: the editor is rebuilt, and the person gets the rest", async (
   expect(stage.pushes().at(-1)).toBe('1/2: [3,[0,"d"]]');
 });
 
+test("X2 what was not sent, or not answered, when access was lost is handed over, once", async () => {
+  const stage = await opened("ab");
+  stage.type(1, "X");
+  stage.type(3, "Y");
+  stage.world.socket.drop(4403);
+  stage.binding.giveUp();
+  stage.binding.giveUp();
+  expect(stage.text).toBe("ab");
+  expect(stage.unsent).toMatchObject([{ code: "access_lost", text: "aXbY", typed: ["X", "Y"] }]);
+  expect(stage.statuses.at(-1)).toBe("stopped saved");
+
+  stage.binding.connection.open();
+  const socket = await stage.again();
+  expect(socket.asks).toEqual({});
+  stage.say(fresh("aXb", 1));
+  expect(stage.text).toBe("aXb");
+  expect(stage.pushes()).toEqual([]);
+});
+
 test("P5 for now: the same is pushed again, rebased, under the next seq", async () => {
   const stage = await opened("ab");
   stage.type(1, "X");

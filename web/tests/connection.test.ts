@@ -394,7 +394,7 @@ test("without a token for this person it stops; where one may come, it waits", a
 
 test.each([
   [4403, "forbidden"],
-  [4404, "not_found"],
+  [4404, "deleted"],
   [4409, "replaced"],
 ])("L3 %i stops", async (code, reason) => {
   const { world, connection } = await live();

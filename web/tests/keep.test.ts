@@ -17,6 +17,7 @@ import { Stage } from "./support/stage.ts";
 import { World } from "./support/world.ts";
 
 const SHELF = { owner: "ann", document: "doc" };
+const TOKENS = { current: async () => "t", renewed: async () => "t" };
 
 /** A browser, in which tabs come and go. Its disk takes a moment, where it is told to. */
 class Browser {
@@ -429,10 +430,9 @@ test("what several tabs left behind is sent by each of the clients that they wer
   const again = await browser.tab();
   expect(again.text).toBe("tab 0");
   const rejected: Unsent[] = [];
-  const tokens = { current: async () => "t", renewed: async () => "t" };
   const connect = (replica: Replica, changed: () => void, held: Held) =>
     new Connection(
-      { origin: "http://s", document: "doc", tokens, environment: browser.world, ...held },
+      { origin: "http://s", document: "doc", tokens: TOKENS, environment: browser.world, ...held },
       replica,
       changed,
     );
@@ -469,6 +469,40 @@ test("what several tabs left behind is sent by each of the clients that they wer
   await rescuing;
   expect((await browser.disk.shelf).length).toBe(1);
   expect(again.text).toBe("tab 0");
+});
+
+test("X2 what was left behind for a document that is gone is handed over, and kept no more", async () => {
+  const browser = new Browser();
+  const tab = await browser.tab();
+  tab.type(0, "mine");
+  await settled();
+  browser.kill(tab);
+  const rejected: Unsent[] = [];
+  const rescuing = rescue({
+    keep: browser.keep,
+    shelf: SHELF,
+    connect: (replica, changed, held) =>
+      new Connection(
+        {
+          origin: "http://s",
+          document: "doc",
+          tokens: TOKENS,
+          environment: browser.world,
+          ...held,
+        },
+        replica,
+        changed,
+      ),
+    rejected: (unsent) => rejected.push(unsent),
+    signal: new AbortController().signal,
+    clock: browser.world,
+  });
+  await settled();
+  browser.world.socket.accept();
+  browser.world.socket.drop(4404);
+  await rescuing;
+  expect(rejected).toMatchObject([{ code: "access_lost", typed: ["mine"] }]);
+  expect(await browser.disk.shelf).toEqual([]);
 });
 
 test("an editor that begins with what was kept undoes nothing of it", async () => {

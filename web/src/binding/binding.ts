@@ -8,6 +8,7 @@ import {
   Transaction,
 } from "@codemirror/state";
 import {
+  ACCESS_LOST,
   type Changes,
   type Connection,
   type ConnectionOptions,
@@ -167,6 +168,19 @@ export class Binding implements Replica {
   ready(): void {
     this.#push();
     this.#tell();
+  }
+
+  /**
+   * The document is gone for this person: what is unsent, or may not have arrived, is handed to
+   * them, as if it were refused.
+   */
+  giveUp(): void {
+    if (this.#rearranging) return;
+    if (sendableUpdates(this.#editor.state).length > 0) {
+      this.reject({ code: ACCESS_LOST, message: "the document is not there any more" });
+    }
+    this.connection.abandon();
+    this.changed();
   }
 
   reject(rejection: Rejection): void {

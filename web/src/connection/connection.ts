@@ -139,6 +139,15 @@ export class Connection {
     this.#stop("closed");
   }
 
+  /**
+   * Forgets what is in flight, and how far the text has come: nobody will say what became of it.
+   * Only while nothing is open. Should it be opened again, it starts fresh.
+   */
+  abandon(): void {
+    if (this.#state.kind !== "stopped") throw new Error("a session may still tell");
+    this.#ledger.abandon();
+  }
+
   /** Cuts a wait short: the person asks. */
   retry(): void {
     if (this.#state.kind === "waiting") this.#connect();

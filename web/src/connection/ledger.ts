@@ -107,6 +107,13 @@ export class Ledger {
     this.#at = null;
   }
 
+  /** Nobody will ever tell what became of the push in flight, or of what is not saved. */
+  abandon(): void {
+    this.#at = null;
+    this.#flight = null;
+    this.#own = 0;
+  }
+
   /** H4 to H7. */
   welcome(welcome: Welcome): void {
     const flight = this.#flight;

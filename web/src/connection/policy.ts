@@ -22,7 +22,7 @@ export function afterClose(code: number): Next {
     case 4403:
       return { kind: "stop", reason: "forbidden" };
     case 4404:
-      return { kind: "stop", reason: "not_found" };
+      return { kind: "stop", reason: "deleted" };
     case 4409:
       return { kind: "replaced" };
     case 1012:

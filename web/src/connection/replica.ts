@@ -29,6 +29,9 @@ export interface Replica {
   text(): Iterable<string>;
 }
 
+/** The code of what the server did not refuse, and never will take: it does not let one in. */
+export const ACCESS_LOST = "access_lost";
+
 export interface Rejection {
   readonly code: string;
   readonly message: string;

@@ -34,6 +34,13 @@ export type Why =
   /** The confirmed text was not the server's (U6): the next handshake starts fresh. */
   | "diverged";
 
+/** The document is not there for this person: what was not sent never will be. */
+export function isGone(state: State): boolean {
+  if (state.kind !== "stopped") return false;
+  const { reason } = state;
+  return reason === "forbidden" || reason === "deleted" || reason === "not_found";
+}
+
 /** Why it does not come back by itself. */
 export type StopReason =
   /** `close()` was called. */
@@ -42,7 +49,9 @@ export type StopReason =
   | "unauthorized"
   /** 403, or 4403: no access to this document. */
   | "forbidden"
-  /** 404, or 4404: there is no such document, or there is none any more. */
+  /** 4404: the document was deleted. */
+  | "deleted"
+  /** 404: there is no such document, or none that this person has access to. */
   | "not_found"
   /** 4409: a newer session of this client ID, which was not ours. */
   | "replaced";

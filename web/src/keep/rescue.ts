@@ -5,7 +5,7 @@ import {
   type Held,
   type Unsent,
 } from "../binding/index.ts";
-import type { Connection, Replica } from "../connection/index.ts";
+import { type Connection, isGone, type Replica } from "../connection/index.ts";
 import type { Keeper } from "./keeper.ts";
 import { type KeepClock, nextOrphan, type Shelf } from "./open.ts";
 import type { Keep } from "./store.ts";
@@ -49,6 +49,7 @@ async function send(keeper: Keeper, { connect, rejected, signal }: Rescue): Prom
   binding.open();
   await aborted(AbortSignal.any([over.signal, signal]));
   const sent = binding.status.saved;
+  if (isGone(binding.status.connection)) binding.giveUp();
   await binding.close();
   return sent;
 }

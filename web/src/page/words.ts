@@ -82,6 +82,10 @@ const STOPPED: Readonly<Record<Exclude<StopReason, "closed">, Explained>> = {
     what: "There is no such document, or not any more.",
     so: "It may have been deleted, or the link is not complete.",
   },
+  deleted: {
+    what: "This document was deleted.",
+    so: "Its owner did so, for everybody.",
+  },
   replaced: {
     what: "This document was opened in another tab that took over from this one.",
     so: "Go on there, or reload the page to go on here.",
