@@ -31,6 +31,14 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server
         yield server
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def closed_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServerProcess]:
+    """A server where a document is its owner's alone until it is shared. Tests share it."""
+    built("dist/index.html")
+    async with running(tmp_path_factory.mktemp("closed"), COLLAB_ANYONE="nobody") as server:
+        yield server
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def people(browser: Browser) -> AsyncIterator[People]:
     """Whoever comes leaves in the end, and none of their consoles may have complained."""

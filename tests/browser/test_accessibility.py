@@ -53,6 +53,36 @@ async def test_the_first_question_is_accessible(
     await somebody.page.goto(site.url)
     await somebody.page.get_by_label("Your name").wait_for()
     assert await violations(somebody) == []
+    await somebody.page.get_by_role("button", name="Sign in").click()
+    await somebody.page.get_by_label("Password").wait_for()
+    assert await violations(somebody) == [], "signing in"
+    await somebody.page.get_by_role("button", name="Create an account").click()
+    await somebody.page.get_by_label("New password").wait_for()
+    assert await violations(somebody) == [], "signing up"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_sharing_is_accessible(site: ServerProcess, people: People, dark: bool) -> None:
+    ada = await people.come("Ada", site.url, dark=dark)
+    bob = await people.come("Bob", site.url, dark=dark)
+    await bob.page.get_by_role("button", name="your account").click()
+    assert await violations(bob) == [], "one's own account"
+    await bob.page.goto(await ada.new_document("Notes"))
+    await bob.live()
+    await ada.page.get_by_role("button", name="Share").click()
+    await ada.page.get_by_label("Password").fill("secret")
+    await ada.page.get_by_role("button", name="Make a link").click()
+    await ada.page.get_by_role("button", name="Copy link").wait_for()
+    assert await violations(ada) == [], "the owner's dialog"
+    await ada.page.set_viewport_size(PHONE)
+    assert await violations(ada) == [], "the owner's dialog on a phone"
+    assert not await scrolls_sideways(ada)
+    await ada.page.get_by_label("Anyone with the address").select_option(label="Viewer")
+    await bob.page.get_by_text("Read only", exact=True).wait_for()
+    assert await violations(bob) == [], "a text that may only be read"
+    await bob.page.get_by_role("button", name="Share").click()
+    await bob.page.get_by_role("button", name="Leave this document").wait_for()
+    assert await violations(bob) == [], "a viewer's dialog"
 
 
 async def violations(person: Person) -> list[Any]:

@@ -22,7 +22,7 @@ async def test_a_name_is_asked_for_once(site: ServerProcess, people: People) -> 
     await ada.live()
     assert await ada.page.get_by_role("dialog").count() == 0
     await ada.go_to_list()
-    await ada.page.get_by_role("button", name=re.compile("Ada ?: change your name")).wait_for()
+    await ada.page.get_by_role("button", name=re.compile("Ada ?: your account")).wait_for()
 
 
 async def test_documents_are_listed_searched_and_sorted(

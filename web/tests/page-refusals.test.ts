@@ -19,21 +19,22 @@ beforeEach(() => {
 
 afterEach(() => vi.unstubAllGlobals());
 
-const refusal = { id: "1", message: "too large", text: "mine" };
+const refusal = { id: "1", code: "too_large", message: "too large", text: "mine" };
 
-test("a refused text is there after a reload, until something is done about it", () => {
-  new Refusals("doc").add(refusal);
-  expect(new Refusals("other").all).toEqual([]);
-  const reloaded = new Refusals("doc");
+test("a refused text is there after a reload, for whoever wrote it, until it is seen to", () => {
+  new Refusals("ada", "doc").add(refusal);
+  expect(new Refusals("ada", "other").all).toEqual([]);
+  const reloaded = new Refusals("ada", "doc");
   expect(reloaded.all).toEqual([refusal]);
+  expect(new Refusals("bob", "doc").all).toEqual([]);
   reloaded.remove("1");
-  expect(new Refusals("doc").all).toEqual([]);
+  expect(new Refusals("ada", "doc").all).toEqual([]);
   expect(stored.size).toBe(0);
 });
 
 test("where the browser keeps no more, the page has it still, and says that it does not last", () => {
   full = true;
-  const refusals = new Refusals("doc");
+  const refusals = new Refusals("ada", "doc");
   expect(refusals.add(refusal)).toBe(false);
   expect(refusals.all).toEqual([refusal]);
 });

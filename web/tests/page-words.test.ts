@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Status } from "../src/binding/index.ts";
 import type { State, StopReason, Why } from "../src/connection/index.ts";
 import { ago, secondsUntil } from "../src/page/time.ts";
-import { countInWords, initials, inWords } from "../src/page/words.ts";
+import { countInWords, initials, inWords, refusalInWords } from "../src/page/words.ts";
 
 const NOW = new Date(2026, 10, 22, 15, 0, 0);
 
@@ -52,8 +52,9 @@ function said(
   kept = true,
   online = true,
   cut: Why | null = null,
+  offered = false,
 ) {
-  return inWords({ connection, saved, kept } satisfies Status, online, cut);
+  return inWords({ connection, saved, kept } satisfies Status, online, cut, offered);
 }
 
 const live: State = {
@@ -75,7 +76,14 @@ const live: State = {
 const waiting: State = { kind: "waiting", until: 0, why: "lost" };
 
 test("S2: only what is saved is called saved, in every state", () => {
-  const reasons: StopReason[] = ["closed", "unauthorized", "forbidden", "not_found", "replaced"];
+  const reasons: StopReason[] = [
+    "closed",
+    "unauthorized",
+    "forbidden",
+    "deleted",
+    "not_found",
+    "replaced",
+  ];
   const states: State[] = [
     { kind: "connecting", step: "token" },
     live,
@@ -113,4 +121,27 @@ test("whoever is stopped with something unsaved is told to copy it first", () =>
   const words = said({ kind: "stopped", reason: "forbidden" }, false);
   expect(words.tone).toBe("stopped");
   expect(words.trouble?.so).toMatch(/^Your last changes are not saved: copy/);
+});
+
+test("what is offered below is not asked to be copied from the text, where it is no more", () => {
+  const words = said({ kind: "stopped", reason: "deleted" }, true, true, true, null, true);
+  expect(words.short).toBe("Not saved");
+  expect(words.trouble?.so).toMatch(/^What you typed and was not taken is below/);
+});
+
+test("whoever is signed out is told what becomes of the text that is kept", () => {
+  const signedOut: State = { kind: "stopped", reason: "unauthorized" };
+  expect(said(signedOut, true).trouble?.so).toBe("Sign in to go on.");
+  expect(said(signedOut, false).trouble?.so).toContain("kept on this device");
+  expect(said(signedOut, false, false).trouble?.so).toMatch(/^Your last changes are not saved/);
+});
+
+test.each([
+  ["forbidden", "You may read this document, and not write in it any more."],
+  ["access_lost", "You lost access before the server said that it has them."],
+  ["document_full", "The server says: no room."],
+])("a text that was refused as %s is explained", (code, words) => {
+  const { so } = refusalInWords({ code, message: "no room" });
+  expect(so).toContain(words);
+  expect(so).toContain("Nothing is lost");
 });

@@ -18,6 +18,8 @@ export interface ConditionActions {
   retry(): void;
   /** The text as it is here. */
   text(): string;
+  /** Lets the person come in again, or as somebody else. */
+  signIn(): void;
 }
 
 /**
@@ -39,6 +41,8 @@ export class Condition {
   readonly #waiting: HTMLElement;
   readonly #stopped: HTMLElement;
   readonly #copy: HTMLElement;
+  readonly #reload = button("Reload", () => location.reload());
+  readonly #signIn: HTMLButtonElement;
   readonly #notices: Notices;
 
   #status: Status;
@@ -47,18 +51,21 @@ export class Condition {
   #alarm: ReturnType<typeof setTimeout> | undefined;
   #ticking: ReturnType<typeof setInterval> | undefined;
   #alarmed = false;
+  #offered = false;
 
-  constructor(status: Status, notices: Notices, { retry, text }: ConditionActions) {
+  constructor(status: Status, notices: Notices, { retry, text, signIn }: ConditionActions) {
     this.#status = status;
     this.#notices = notices;
     this.#waiting = element("div", { class: "do" }, this.#countdown, button("Try now", retry));
     this.#copy = copyButton("Copy the text", text);
+    this.#signIn = button("", signIn, { class: "sign-in" });
     this.#stopped = element(
       "div",
       { class: "do" },
       element("a", { href: "#", class: "button" }, "All documents"),
-      button("Reload", () => location.reload()),
+      this.#reload,
       this.#copy,
+      this.#signIn,
     );
     this.banner.append(element("p", {}, this.#what, " ", this.#so), this.#waiting, this.#stopped);
     this.show(status);
@@ -71,6 +78,13 @@ export class Condition {
     this.bar.dataset.saved = String(saved);
     if (connection.kind === "waiting") this.#cut = connection.why;
     if (connection.kind === "live" || connection.kind === "stopped") this.#cut = null;
+    this.#render();
+  }
+
+  /** What was not taken is in the page. */
+  set offered(offered: boolean) {
+    if (offered === this.#offered) return;
+    this.#offered = offered;
     this.#render();
   }
 
@@ -94,7 +108,7 @@ export class Condition {
   }
 
   #render(): void {
-    const words = inWords(this.#status, navigator.onLine, this.#cut);
+    const words = inWords(this.#status, navigator.onLine, this.#cut, this.#offered);
     this.bar.dataset.tone = words.tone;
     this.#setWord(words.short);
     this.#setBanner(words);
@@ -130,11 +144,21 @@ export class Condition {
     this.#so.textContent = trouble.so;
     this.#waiting.hidden = tone !== "cut";
     this.#stopped.hidden = tone !== "stopped";
-    this.#copy.hidden = this.#status.saved;
+    this.#copy.hidden = this.#status.saved || this.#offered;
+    this.#offerToEnter();
     this.#tick();
     if (this.#alarmed) this.#notices.say(`${trouble.what} ${trouble.so}`, SAY_MS);
     else if (tone === "stopped") this.#raise();
     else this.#alarm ??= setTimeout(() => this.#raise(), ALARM_MS);
+  }
+
+  /** What the person can do about it themselves depends on why it stopped. */
+  #offerToEnter(): void {
+    const { connection } = this.#status;
+    const reason = connection.kind === "stopped" ? connection.reason : null;
+    this.#reload.hidden = reason === "deleted" || reason === "unauthorized";
+    this.#signIn.hidden = reason !== "unauthorized" && reason !== "not_found";
+    this.#signIn.textContent = reason === "unauthorized" ? "Sign in" : "Sign in as somebody else";
   }
 
   #raise(): void {

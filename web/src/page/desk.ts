@@ -1,21 +1,29 @@
-import { Compartment, EditorState } from "@codemirror/state";
+import { Compartment } from "@codemirror/state";
 import { EditorView } from "@codemirror/view";
 import { Binding, collaborative, type Held, type Status, type Unsent } from "../binding/index.ts";
-import { Connection, type Peer, type Replica, watchWake } from "../connection/index.ts";
+import {
+  Connection,
+  isGone,
+  type Peer,
+  type Replica,
+  type Role,
+  watchWake,
+} from "../connection/index.ts";
 import { browserKeep, openKeeper, rescue } from "../keep/index.ts";
 import { type Around, go, type View } from "./around.ts";
 import { Condition } from "./condition.ts";
-import { why } from "./documents.ts";
 import { element } from "./element.ts";
+import { enter } from "./entrance.ts";
 import { helpButton } from "./help.ts";
 import { icon } from "./icons.ts";
-import { offer } from "./offer.ts";
+import { Offers } from "./offers.ts";
 import { People } from "./people.ts";
-import { renamed } from "./person.ts";
-import { Refusals } from "./refusals.ts";
+import { Me } from "./person.ts";
 import { Title, titleButton } from "./rename.ts";
-import { shareButton } from "./share.ts";
-import { writing } from "./writing.ts";
+import { why } from "./rest.ts";
+import { Share } from "./share.ts";
+import { writes } from "./sharing.ts";
+import { readOnly, writable, writing } from "./writing.ts";
 
 /** How often it is looked whether the token runs out. */
 const LOOK_AT_TOKEN_MS = 20_000;
@@ -35,19 +43,19 @@ export class Desk implements View {
   readonly #title: Title;
   readonly #bar = element("header", { class: "bar" });
   readonly #main = element("main", { id: "main", class: "desk", tabindex: "-1" });
-  readonly #offers = element("div", { class: "offers" });
+  readonly #share: Share;
   readonly #readOnly = element("span", { class: "chip" }, "Read only");
-  readonly #refusals: Refusals;
+  /** From when it is known who the person is. */
+  #offers: Offers | null = null;
+  /** What the person may do here, as far as it was said. */
+  #role: Role | null = null;
   readonly #writable = new Compartment();
   readonly #leaving = new AbortController();
-  /** Some text is nowhere but in this page. */
-  #unkept = false;
 
   /** Of a `fresh` document the title is asked for first. */
   constructor(place: HTMLElement, id: string, around: Around, fresh: boolean) {
     this.#around = around;
     this.#id = id;
-    this.#refusals = new Refusals(id);
     this.#view = new EditorView({
       extensions: [
         collaborative,
@@ -55,14 +63,21 @@ export class Desk implements View {
         EditorView.updateListener.of(({ docChanged, selectionSet, focusChanged }) => {
           if (docChanged || selectionSet || focusChanged) this.#binding?.changed();
         }),
-        this.#writable.of(EditorState.readOnly.of(true)),
+        this.#writable.of(readOnly("")),
       ],
     });
     this.#condition = new Condition(OPENING, around.notices, {
       retry: () => this.#binding?.connection.retry(),
       text: () => this.#view.state.sliceDoc(),
+      signIn: () => void this.#enter(),
     });
-    this.#people = new People(() => void this.#changeName());
+    const me = new Me(
+      around,
+      () => this.#changed(),
+      () => this.#people.hide(),
+    );
+    this.#people = new People(me.dom);
+    this.#share = new Share(around, id, { left: () => go("") });
     this.#title = new Title(
       element("h1", { id: "title" }),
       fresh ? UNTITLED : "",
@@ -87,6 +102,7 @@ export class Desk implements View {
   leave(): void {
     this.#leaving.abort();
     this.#condition.close();
+    this.#share.close();
     void Promise.resolve(this.#binding?.close()).then(() => this.#view.destroy());
   }
 
@@ -99,7 +115,7 @@ export class Desk implements View {
   /** Some text would be gone with this page. */
   get #loses(): boolean {
     const { saved, kept } = this.#binding?.status ?? OPENING;
-    return this.#unkept || !(saved || kept);
+    return (this.#offers?.unkept ?? false) || !(saved || kept);
   }
 
   /** Takes up what is unsent from before, and connects. */
@@ -113,13 +129,14 @@ export class Desk implements View {
       await keeper?.close();
       return;
     }
+    const offers = this.#showOffers(shelf.owner);
     const connect = (replica: Replica, changed: () => void, held: Held) =>
       new Connection(
         { origin: location.origin, document: this.#id, tokens: account, ...held },
         replica,
         changed,
       );
-    const rejected = (unsent: Unsent) => this.#refused(unsent);
+    const rejected = (unsent: Unsent) => offers.add(unsent);
     const binding = new Binding(
       this.#view,
       connect,
@@ -144,18 +161,15 @@ export class Desk implements View {
   #build(place: HTMLElement): void {
     const back = element("a", { class: "back", href: "#" }, icon("back"));
     back.append(element("span", {}, "All documents"));
-    this.#main.append(
-      element("div", { class: "sheet" }, this.#title.dom, this.#offers, this.#view.dom),
-    );
+    this.#main.append(element("div", { class: "sheet" }, this.#title.dom, this.#view.dom));
     this.#readOnly.hidden = true;
-    this.#showOffers();
     this.#meet([]);
     this.#bar.append(
       back,
       this.#condition.bar,
       this.#readOnly,
       this.#people.dom,
-      shareButton(),
+      this.#share.button,
       helpButton(),
     );
     place.replaceChildren(this.#bar, this.#condition.banner, this.#main);
@@ -242,27 +256,60 @@ export class Desk implements View {
     this.#condition.show(status);
     // Between sessions, one may go on typing.
     if (connection.kind === "live") {
-      const writes = connection.role === "owner" || connection.role === "editor";
-      this.#setWritable(writes);
-      this.#readOnly.hidden = writes;
-      this.#title.locked = !writes;
+      this.#become(connection.role);
       this.#main.dataset.opened = "";
       if (document.activeElement === document.body) this.#view.focus();
-    } else if (connection.kind === "stopped") {
+    } else if (connection.kind === "stopped" && connection.reason !== "closed") {
       this.#setWritable(false);
-      this.#condition.alone = !("opened" in this.#main.dataset);
+      this.#title.locked = true;
+      this.#share.close();
+      // What can never be sent is offered; who is signed out may come back to it.
+      if (isGone(connection)) this.#binding?.giveUp();
     }
+    this.#standAlone();
   }
 
-  #setWritable(writable: boolean): void {
-    if (this.#view.state.readOnly !== writable) return;
-    const effects = this.#writable.reconfigure(EditorState.readOnly.of(!writable));
+  /** The person's role is this one, from the beginning or from now on. */
+  #become(role: Role): void {
+    const may = writes(role);
+    const might = this.#role === null ? may : writes(this.#role);
+    this.#role = role;
+    this.#share.role = role;
+    this.#setWritable(may);
+    this.#readOnly.hidden = may;
+    this.#title.locked = !may;
+    if (may === might) return;
+    const now = may
+      ? "You may write in this document now."
+      : "You may only read this document now.";
+    this.#around.notices.show(now);
+  }
+
+  /** Without a text, and without anything of the person's own, only what is wrong is seen. */
+  #standAlone(): void {
+    const stopped = this.#binding?.status.connection.kind === "stopped";
+    const offered = this.#offers?.any ?? false;
+    this.#condition.offered = offered;
+    this.#condition.alone = stopped && !offered && !("opened" in this.#main.dataset);
+  }
+
+  #setWritable(may: boolean): void {
+    if (this.#view.state.readOnly !== may) return;
+    const effects = this.#writable.reconfigure(
+      may ? writable : readOnly("Nothing is written yet."),
+    );
     this.#view.dispatch({ effects });
   }
 
-  /** The others hear of it with the next session. */
-  async #changeName(): Promise<void> {
-    if (!(await renamed(this.#around)) || this.#leaving.signal.aborted) return;
+  /** Signed in again, the same person goes on where they were. */
+  async #enter(): Promise<void> {
+    if (!(await enter(this.#around, "sign in")) || this.#leaving.signal.aborted) return;
+    this.#binding?.connection.open();
+  }
+
+  /** The person has another name or account, of which the others hear with the next session. */
+  #changed(): void {
+    if (this.#leaving.signal.aborted) return;
     const connection = this.#binding?.connection;
     this.#meet(connection?.peers ?? []);
     connection?.close();
@@ -275,59 +322,16 @@ export class Desk implements View {
     this.#people.show([{ name: this.#around.account.name, color: null }, ...people.values()]);
   }
 
-  // What the server will not take stays with the person who wrote it
-
-  #refused({ message, text, typed }: Unsent): void {
-    const kept = typed.length > 0 ? typed.join("\n") : text;
-    const id = Date.now().toString(36);
-    if (!this.#refusals.add({ id, message, text: kept })) this.#unkept = true;
-    this.#showOffers();
-    const notice = this.#around.notices.show("Your last changes were not taken.", {
-      label: "Show them",
-      run: () => {
-        notice.close();
-        this.#offers.lastElementChild?.scrollIntoView({ block: "center" });
-        this.#offers.querySelector<HTMLElement>("section:last-child textarea")?.focus();
-      },
+  /** What the server will not take stays with the person who wrote it. */
+  #showOffers(owner: string): Offers {
+    const offers = new Offers(this.#around, this.#id, owner, this.#leaving.signal, {
+      title: () => this.#title.title,
+      changed: () => this.#standAlone(),
+      settled: () => this.#view.focus(),
     });
-    this.#leaving.signal.addEventListener("abort", notice.close);
-  }
-
-  #showOffers(): void {
-    this.#offers.replaceChildren(
-      ...this.#refusals.all.map((refusal) =>
-        offer(refusal, {
-          save: async (text) => {
-            await this.#saveApart(text);
-            this.#settle(refusal.id);
-          },
-          dismiss: () => this.#settle(refusal.id),
-        }),
-      ),
-    );
-  }
-
-  #settle(refusal: string): void {
-    this.#refusals.remove(refusal);
-    if (this.#refusals.all.length === 0) this.#unkept = false;
-    this.#showOffers();
-    this.#view.focus();
-  }
-
-  async #saveApart(text: string): Promise<void> {
-    const { documents, notices } = this.#around;
-    try {
-      const { id, title } = await documents.create(`From “${this.#title.title}”`, text);
-      const notice = notices.show(`Saved as ${title}.`, {
-        label: "Open",
-        run: () => {
-          notice.close();
-          go(id);
-        },
-      });
-    } catch (error) {
-      notices.show(`Not saved. ${why(error)}`);
-      throw error;
-    }
+    this.#offers = offers;
+    this.#view.dom.before(offers.dom);
+    this.#standAlone();
+    return offers;
   }
 }

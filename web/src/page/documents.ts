@@ -1,10 +1,11 @@
-import type { TokenSource } from "../connection/index.ts";
+import type { Role } from "../connection/index.ts";
+import type { Rest, Sending } from "./rest.ts";
 
 export interface DocumentSummary {
   readonly id: string;
   readonly title: string;
   /** The caller's. */
-  readonly role: string;
+  readonly role: Role;
   readonly owner: { readonly id: string; readonly name: string };
   /** RFC 3339. */
   readonly updated_at: string;
@@ -27,23 +28,12 @@ export interface Wanted {
   readonly cursor: string | null;
 }
 
-/** The server answered, and not with what was asked for (RFC 9457). */
-export class Problem extends Error {
-  override readonly name = "Problem";
-  readonly status: number;
-
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
-/** As much of the REST API as the page needs. */
+/** Documents, as much of them as the page needs. */
 export class Documents {
-  readonly #tokens: TokenSource;
+  readonly #rest: Rest;
 
-  constructor(tokens: TokenSource) {
-    this.#tokens = tokens;
+  constructor(rest: Rest) {
+    this.#rest = rest;
   }
 
   async page({ query, sort, limit, cursor }: Wanted): Promise<Page> {
@@ -70,50 +60,17 @@ export class Documents {
     await this.#ask("DELETE", path(id), { keepalive });
   }
 
-  async #ask(
-    method: string,
-    where: string,
-    { body, keepalive = false }: { body?: object; keepalive?: boolean } = {},
-  ): Promise<Response> {
-    const ask = async (token: string) =>
-      fetch(`/v1/documents${where}`, {
-        method,
-        keepalive,
-        headers: {
-          Authorization: `Bearer ${token}`,
-          ...(body && { "Content-Type": "application/json" }),
-        },
-        ...(body && { body: JSON.stringify(body) }),
-      });
-    let response = await ask(await this.#tokens.current());
-    if (response.status === 401) response = await ask(await this.#tokens.renewed());
-    if (!response.ok) throw new Problem(response.status, await reason(response));
-    return response;
+  /** What a share link gives: the person has it from now on. */
+  async comeBy(secret: string, password: string | null): Promise<DocumentSummary> {
+    const body = { secret, ...(password !== null && { password }) };
+    return (await this.#rest.ask("POST", "/v1/links", { body })).json();
   }
-}
 
-/** Why something could not be done, for a person to read. */
-export function why(error: unknown): string {
-  if (error instanceof Problem) return error.message;
-  return "The server cannot be reached.";
+  #ask(method: string, where: string, sending?: Sending): Promise<Response> {
+    return this.#rest.ask(method, `/v1/documents${where}`, sending);
+  }
 }
 
 function path(id: string): string {
   return `/${encodeURIComponent(id)}`;
-}
-
-async function reason(response: Response): Promise<string> {
-  try {
-    const { detail, title } = (await response.json()) as { detail?: string; title?: string };
-    const said = detail ?? title;
-    if (said) return sentence(said);
-  } catch {
-    // Not a problem document: a proxy's page, say.
-  }
-  return `The server answered ${response.status}.`;
-}
-
-function sentence(said: string): string {
-  const ended = /[.!?]$/.test(said) ? said : `${said}.`;
-  return ended.charAt(0).toUpperCase() + ended.slice(1);
 }

@@ -26,6 +26,18 @@ export function button(
   return made;
 }
 
+/** A choice among a few. */
+export function choice(
+  options: Iterable<readonly [value: string, label: string]>,
+  value: string,
+  attributes: Attributes = {},
+): HTMLSelectElement {
+  const made = element("select", attributes);
+  for (const [each, label] of options) made.append(element("option", { value: each }, label));
+  made.value = value;
+  return made;
+}
+
 /** A button that shows an icon, and bears its label for tooltips and screen readers. */
 export function iconButton(name: IconName, label: string, action: () => void): HTMLButtonElement {
   const made = button("", action, { class: "icon", "aria-label": label, title: label });

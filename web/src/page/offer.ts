@@ -1,5 +1,6 @@
 import { button, copyButton, element } from "./element.ts";
 import type { Refusal } from "./refusals.ts";
+import { refusalInWords } from "./words.ts";
 
 export interface OfferActions {
   /** Makes a document of the text. What it throws, it has told. */
@@ -8,12 +9,14 @@ export interface OfferActions {
 }
 
 /** A refused text, offered to the person who wrote it. */
-export function offer({ id, message, text }: Refusal, actions: OfferActions): HTMLElement {
+export function offer(refusal: Refusal, actions: OfferActions): HTMLElement {
+  const { id, text } = refusal;
+  const { what, so } = refusalInWords(refusal);
   const heading = `refused-${id}`;
   const box = element("textarea", { readonly: "", rows: "6", "aria-label": "Your text" });
   box.value = text;
   const save = button(
-    "Save as a new document",
+    "Save as a document of my own",
     () => {
       save.disabled = true;
       actions.save(text).catch(() => {
@@ -25,8 +28,8 @@ export function offer({ id, message, text }: Refusal, actions: OfferActions): HT
   return element(
     "section",
     { class: "unsent", "aria-labelledby": heading },
-    element("h2", { id: heading }, "Your last changes were not taken"),
-    element("p", {}, `The server says: ${message}. Nothing is lost: here is what you wrote.`),
+    element("h2", { id: heading }, what),
+    element("p", {}, so),
     box,
     element(
       "div",

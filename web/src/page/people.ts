@@ -1,5 +1,5 @@
 import { ink } from "../presence/cursors.ts";
-import { button, element, unseen } from "./element.ts";
+import { element, unseen } from "./element.ts";
 import { initials } from "./words.ts";
 
 export interface Person {
@@ -23,21 +23,23 @@ export class People {
   );
   readonly #names = element("ul");
   readonly dom: HTMLElement;
+  readonly #card: HTMLElement;
   #shows = "";
 
-  constructor(changeName: () => void) {
-    const card = element(
+  /** `me`: what the person can do about themselves. */
+  constructor(me: HTMLElement) {
+    this.#card = element(
       "div",
       { id: "who", class: "card", popover: "auto" },
       element("h2", {}, "Who is here"),
       this.#names,
+      me,
     );
-    const change = button("Change your name", () => {
-      card.hidePopover();
-      changeName();
-    });
-    card.append(element("div", { class: "choices" }, change));
-    this.dom = element("div", { class: "beside" }, this.#button, card);
+    this.dom = element("div", { class: "beside" }, this.#button, this.#card);
+  }
+
+  hide(): void {
+    this.#card.hidePopover();
   }
 
   show(people: readonly Person[]): void {

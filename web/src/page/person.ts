@@ -1,29 +1,23 @@
 import type { Around } from "./around.ts";
-import { askName, askWhether } from "./dialog.ts";
-import { element, unseen } from "./element.ts";
+import { askWhether } from "./dialog.ts";
+import { button, element, unseen } from "./element.ts";
+import { changedPassword, enter, nameField } from "./entrance.ts";
+import { askForm } from "./form.ts";
 import { initials } from "./words.ts";
 
-/** Whoever comes for the first time is asked for a name, once. */
-export async function introduced({ account }: Around): Promise<void> {
-  if (account.introduced) return;
-  const name = await askName({
-    heading: "Welcome to Collab",
-    explanation: "Write with others, in the same text, at the same time. Who should they see?",
-    action: "Start",
-    name: "",
-  });
-  account.introduce(name ?? "");
-}
-
 /** Lets the person change their name. True if it is another one now. */
-export async function renamed({ account, notices }: Around): Promise<boolean> {
-  const name = await askName({
+async function renamed({ account, notices }: Around): Promise<boolean> {
+  let name = account.name;
+  const asked = await askForm({
     heading: "Go by another name",
     explanation: "Others see it beside what you write.",
+    fields: [nameField(name)],
     action: "Save",
-    name: account.name,
+    submit: (filled) => {
+      name = filled.name ?? name;
+    },
   });
-  if (name === null || name === account.name) return false;
+  if (asked !== "done" || name === account.name) return false;
   try {
     if (await account.rename(name)) return true;
     const sure = await askWhether(
@@ -40,31 +34,111 @@ export async function renamed({ account, notices }: Around): Promise<boolean> {
   }
 }
 
-/** The person's own name, to be changed. */
-export function nameButton(around: Around, changed: () => void): HTMLButtonElement {
+/** Leaves this browser to whoever comes next. What is not sent stays, unseen, for this person. */
+async function signOut({ account, begunAnew, mayLeave }: Around): Promise<void> {
+  const sure = await askWhether(
+    "Sign out?",
+    "What you typed and what is not sent yet stays on this device, and comes back when you sign in.",
+    "Sign out",
+  );
+  if (!sure || !mayLeave()) return;
+  account.signOut();
+  history.replaceState(null, "", location.pathname);
+  begunAnew();
+}
+
+/**
+ * Who the person is, and what they can do about it. `changed` is called when the name is another
+ * one, or the token; `close` before anything is asked.
+ */
+export class Me {
+  readonly dom: HTMLElement;
+  readonly #around: Around;
+  readonly #changed: () => void;
+  readonly #close: () => void;
+  readonly #who = element("p", { class: "who" });
+  readonly #choices = element("div", { class: "choices" });
+  #registration = false;
+
+  constructor(around: Around, changed: () => void, close: () => void) {
+    this.#around = around;
+    this.#changed = changed;
+    this.#close = close;
+    this.dom = element("div", { class: "account" }, this.#who, this.#choices);
+    this.show();
+    void around.account.ways().then(({ registration }) => {
+      this.#registration = registration;
+      this.show();
+    });
+  }
+
+  show(): void {
+    const { account } = this.#around;
+    const { username } = account;
+    const guest = "You are a guest: your documents are yours in this browser alone.";
+    const keep = this.#registration ? " Create an account to keep them." : "";
+    this.#who.textContent = username === null ? guest + keep : `You are signed in as @${username}.`;
+    const rename = this.#choice("Change your name", () => renamed(this.#around));
+    const enterBy = (label: string, way: "sign in" | "register") =>
+      this.#choice(label, () => enter(this.#around, way));
+    this.#choices.replaceChildren(
+      rename,
+      ...(username === null
+        ? [
+            ...(this.#registration ? [enterBy("Create an account", "register")] : []),
+            enterBy("Sign in", "sign in"),
+          ]
+        : [
+            this.#choice("Change your password", () => changedPassword(this.#around)),
+            this.#choice("Sign out", async () => {
+              await signOut(this.#around);
+              return false;
+            }),
+          ]),
+    );
+  }
+
+  #choice(label: string, run: () => Promise<boolean>): HTMLButtonElement {
+    return button(label, () => {
+      this.#close();
+      void run().then((yes) => {
+        if (!yes) return;
+        this.show();
+        this.#changed();
+      });
+    });
+  }
+}
+
+/** The person's own name, and all about them on demand. */
+export function nameButton(around: Around, changed: () => void): HTMLElement {
   const { account } = around;
   const face = element("span", { class: "avatar own", "aria-hidden": "true" });
   const name = element("span", { class: "name" });
   const made = element(
     "button",
-    { type: "button", class: "me" },
+    { type: "button", class: "me", popovertarget: "me" },
     face,
     name,
-    unseen(": change your name"),
+    unseen(": your account"),
   );
+  const heading = element("h2");
   const show = () => {
     face.textContent = initials(account.name);
     name.textContent = account.name;
-    made.title = `You are ${account.name}: change your name`;
+    heading.textContent = account.name;
+    made.title = `You are ${account.name}`;
   };
-  made.addEventListener("click", () => {
-    void renamed(around).then((yes) => {
-      made.focus();
-      if (!yes) return;
+  const me = new Me(
+    around,
+    () => {
       show();
       changed();
-    });
-  });
+      made.focus();
+    },
+    () => card.hidePopover(),
+  );
+  const card = element("div", { id: "me", class: "card", popover: "auto" }, heading, me.dom);
   show();
-  return made;
+  return element("div", { class: "beside" }, made, card);
 }

@@ -1,21 +1,24 @@
 /** A text that the server would not take (P5), and that nobody has looked after yet. */
 export interface Refusal {
   readonly id: string;
+  /** Of the refusal; see `refusalInWords`. */
+  readonly code: string;
   /** The server's reason. */
   readonly message: string;
   readonly text: string;
 }
 
 /**
- * Refused texts of one document, kept in this browser until the person has done something about
- * them: a reload does not lose them.
+ * Refused texts of one person and document, kept in this browser until the person has done
+ * something about them: a reload does not lose them, and nobody else at this browser sees them.
  */
 export class Refusals {
   readonly #key: string;
   #all: readonly Refusal[];
 
-  constructor(document: string) {
-    this.#key = `collab.refused.${document}`;
+  /** `owner`: the ID of whoever wrote them. */
+  constructor(owner: string, document: string) {
+    this.#key = `collab.refused.${owner}.${document}`;
     this.#all = read(this.#key);
   }
 

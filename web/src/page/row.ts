@@ -1,6 +1,8 @@
+import type { Role } from "../connection/index.ts";
 import type { DocumentSummary } from "./documents.ts";
 import { element, iconButton, unseen } from "./element.ts";
 import { Title } from "./rename.ts";
+import { writes } from "./sharing.ts";
 import { ago, exactly } from "./time.ts";
 import { editorsInWords } from "./words.ts";
 
@@ -18,7 +20,10 @@ export class Row {
   readonly #actions: RowActions;
   /** What the buttons are about, for screen readers. */
   readonly #objects = [unseen(""), unseen("")] as const;
+  readonly #choices = element("div", { class: "actions" });
   #document: DocumentSummary;
+  /** For which role there are choices. */
+  #offers: Role | null = null;
 
   constructor(document: DocumentSummary, actions: RowActions) {
     this.#document = document;
@@ -52,8 +57,10 @@ export class Row {
       { datetime: document.updated_at, title: exactly(changed) },
       `changed ${ago(changed, now)}`,
     );
+    this.#offer(role);
     const facts: Node[] = [
       element("span", { class: "owner" }, role === "owner" ? "Yours" : `By ${owner.name}`),
+      ...(writes(role) ? [] : [element("span", {}, "read only")]),
       time,
     ];
     if (editors > 0) {
@@ -67,24 +74,26 @@ export class Row {
   }
 
   rename(): void {
-    this.#title.edit();
+    if (writes(this.#document.role)) this.#title.edit();
   }
 
   remove(): void {
     if (this.#document.role === "owner") this.#actions.remove(this.#document);
   }
 
-  #build(): void {
+  /** What the person may do with it here, which can change while it is listed. */
+  #offer(role: Role): void {
+    if (role === this.#offers) return;
+    this.#offers = role;
     const [renamed, removed] = this.#objects;
-    const actions = element(
-      "div",
-      { class: "actions" },
-      action("edit", "Rename", renamed, () => this.rename()),
+    this.#choices.replaceChildren(
+      ...(writes(role) ? [action("edit", "Rename", renamed, () => this.rename())] : []),
+      ...(role === "owner" ? [action("trash", "Delete", removed, () => this.remove())] : []),
     );
-    if (this.#document.role === "owner") {
-      actions.append(action("trash", "Delete", removed, () => this.remove()));
-    }
-    this.dom.append(element("div", { class: "what" }, this.#title.dom, this.#about), actions);
+  }
+
+  #build(): void {
+    this.dom.append(element("div", { class: "what" }, this.#title.dom, this.#about), this.#choices);
   }
 }
 

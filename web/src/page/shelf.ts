@@ -1,13 +1,16 @@
+import { Denied } from "../connection/index.ts";
 import type { Around, View } from "./around.ts";
 import { go } from "./around.ts";
-import { type DocumentSummary, type Sort, why } from "./documents.ts";
+import type { DocumentSummary, Sort } from "./documents.ts";
 import { button, element, unseen } from "./element.ts";
+import { enter } from "./entrance.ts";
 import { helpButton, isMod } from "./help.ts";
 import { icon } from "./icons.ts";
 import { Listing } from "./listing.ts";
 import type { Notice } from "./notices.ts";
 import { nameButton } from "./person.ts";
 import { Removals } from "./removals.ts";
+import { why } from "./rest.ts";
 import { Row } from "./row.ts";
 import { countInWords } from "./words.ts";
 
@@ -35,6 +38,7 @@ export class Shelf implements View {
   readonly #search = searchField();
   readonly #more = button("Show more", () => void this.#showMore(), { class: "more" });
   readonly #again = button("Try again", () => void this.#listing.load());
+  readonly #signIn = button("Sign in", () => void this.#enter());
   readonly #empty = element("div", { class: "empty" });
   readonly #new: HTMLButtonElement;
 
@@ -107,7 +111,7 @@ export class Shelf implements View {
           element("label", { class: "search" }, icon("search"), unseen("Search"), this.#search),
           sort,
         ),
-        element("div", { class: "noted" }, this.#note, this.#again),
+        element("div", { class: "noted" }, this.#note, this.#again, this.#signIn),
         this.#list,
         this.#empty,
         this.#more,
@@ -151,7 +155,9 @@ export class Shelf implements View {
     this.#list.hidden = shown.length === 0;
     this.#list.setAttribute("aria-busy", String(state.kind === "loading"));
     this.#more.hidden = !(state.kind === "ready" && state.more);
-    this.#again.hidden = state.kind !== "failed";
+    const signedOut = state.kind === "failed" && state.error instanceof Denied;
+    this.#again.hidden = state.kind !== "failed" || signedOut;
+    this.#signIn.hidden = !signedOut;
     this.#tell(shown.length);
   }
 
@@ -191,6 +197,10 @@ export class Shelf implements View {
   }
 
   // What is done
+
+  async #enter(): Promise<void> {
+    if (await enter(this.#around, "sign in")) void this.#listing.load();
+  }
 
   async #create(): Promise<void> {
     try {

@@ -26,6 +26,15 @@ export function secondsUntil(until_ms: number, now_ms: number): number {
   return Math.max(0, Math.ceil((until_ms - now_ms) / 1000));
 }
 
+/** When something ends or has ended. */
+export function untilInWords(until: Date | null, now: Date): string {
+  if (until === null) return "does not expire";
+  if (until <= now) return "has expired";
+  if (until.getTime() - now.getTime() > DAY_MS) return `expires on ${date(until, now)}`;
+  const time = until.toLocaleTimeString("en", { hour: "numeric", minute: "2-digit" });
+  return `expires at ${time}`;
+}
+
 function count(number: number, unit: string): string {
   const whole = Math.floor(number);
   return `${whole} ${unit}${whole === 1 ? "" : "s"} ago`;

@@ -1,5 +1,5 @@
 import type { Status } from "../binding/index.ts";
-import type { StopReason, Why } from "../connection/index.ts";
+import { ACCESS_LOST, type Rejection, type StopReason, type Why } from "../connection/index.ts";
 
 /** What is wrong, and what it means for the person. */
 interface Explained {
@@ -20,8 +20,9 @@ export interface Words {
 /**
  * What the page says: how the connection stands, and whether all is saved (S2). `cut` is why the
  * last session ended, if there was one since which none came: a new try is not good news yet.
+ * `offered`: what was not taken is in the page, to be copied or saved apart.
  */
-export function inWords(status: Status, online: boolean, cut: Why | null): Words {
+export function inWords(status: Status, online: boolean, cut: Why | null, offered: boolean): Words {
   const { connection, saved } = status;
   switch (connection.kind) {
     case "live":
@@ -36,14 +37,26 @@ export function inWords(status: Status, online: boolean, cut: Why | null): Words
       // The page closes it only to leave, or to open it again.
       if (connection.reason === "closed")
         return { tone: "busy", short: "Connecting…", trouble: null };
-      const { what, so } = STOPPED[connection.reason];
-      return {
-        tone: "stopped",
-        short: saved ? "Stopped" : "Not saved",
-        trouble: { what, so: saved ? so : `${COPY_FIRST} ${so}` },
-      };
+      return stopped(connection.reason, status, offered);
     }
   }
+}
+
+function stopped(
+  reason: Exclude<StopReason, "closed">,
+  { saved, kept }: Status,
+  offered: boolean,
+): Words {
+  const { what, so } = STOPPED[reason];
+  const words = (short: string, ...sentences: string[]): Words => ({
+    tone: "stopped",
+    short,
+    trouble: { what, so: sentences.join(" ") },
+  });
+  if (offered) return words("Not saved", BELOW, so);
+  if (saved) return words("Stopped", so);
+  if (reason === "unauthorized" && kept) return words("Not saved", so, KEPT_UNTIL);
+  return words("Not saved", COPY_FIRST, so);
 }
 
 function cutOff(why: Why, { saved, kept }: Status, online: boolean): Words {
@@ -59,6 +72,8 @@ const GO_ON = "All is saved so far, and you can go on writing.";
 const NOT_SAVED = "Your last changes are not saved yet.";
 const KEPT = "What you type is kept on this device until it is sent.";
 const UNKEPT = "Keep this page open until what you type is sent.";
+const BELOW = "What you typed and was not taken is below: copy it, or save it.";
+const KEPT_UNTIL = "What you typed is kept on this device, and is sent then.";
 const COPY_FIRST = "Your last changes are not saved: copy your text first.";
 
 const WHY: Readonly<Record<Why, string>> = {
@@ -71,26 +86,48 @@ const WHY: Readonly<Record<Why, string>> = {
 
 const STOPPED: Readonly<Record<Exclude<StopReason, "closed">, Explained>> = {
   unauthorized: {
-    what: "This server does not let you in.",
-    so: "Ask those who run it for access, then reload the page.",
+    what: "You are signed out.",
+    so: "Sign in to go on.",
   },
   forbidden: {
-    what: "You have no access to this document.",
+    what: "You have no access to this document any more.",
     so: "Ask its owner for access, then reload the page.",
-  },
-  not_found: {
-    what: "There is no such document, or not any more.",
-    so: "It may have been deleted, or the link is not complete.",
   },
   deleted: {
     what: "This document was deleted.",
     so: "Its owner did so, for everybody.",
+  },
+  not_found: {
+    what: "There is no such document, or you have no access to it.",
+    so: "Ask whoever sent you its address, or sign in as somebody who has access.",
   },
   replaced: {
     what: "This document was opened in another tab that took over from this one.",
     so: "Go on there, or reload the page to go on here.",
   },
 };
+
+/** Why a text was not taken, and what that means. */
+export function refusalInWords({ code, message }: Rejection): Explained {
+  const here = "Nothing is lost: here is what you wrote.";
+  switch (code) {
+    case "forbidden":
+      return {
+        what: "Your last changes were not taken",
+        so: `You may read this document, and not write in it any more. ${here}`,
+      };
+    case ACCESS_LOST:
+      return {
+        what: "Your last changes may not have arrived",
+        so: `You lost access before the server said that it has them. ${here}`,
+      };
+    default:
+      return {
+        what: "Your last changes were not taken",
+        so: `The server says: ${message}. ${here}`,
+      };
+  }
+}
 
 /** How many documents were found, for the line above them. */
 export function countInWords(shown: number, more: boolean, query: string): string {

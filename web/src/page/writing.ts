@@ -44,7 +44,7 @@ const MARGIN_PX = 20;
 
 /**
  * Writing Markdown: its looks, its keys, find and replace, undo of one's own. `covered_px` is how
- * much of the window's top lies over the text.
+ * much of the window's top lies over the text. `writable` or `readOnly` belongs beside it.
  */
 export function writing(covered_px: () => number): Extension {
   return [
@@ -59,7 +59,6 @@ export function writing(covered_px: () => number): Extension {
     EditorState.phrases.of(PHRASES),
     highlightSelectionMatches({ minSelectionLength: 2 }),
     keymap.of([...markupKeymap, ...searchKeymap, ...historyKeymap, ...defaultKeymap]),
-    placeholder("Write here. Markdown works: # heading, *emphasis*, - list"),
     EditorView.lineWrapping,
     EditorView.contentAttributes.of({
       "aria-label": "Text",
@@ -70,6 +69,16 @@ export function writing(covered_px: () => number): Extension {
     EditorView.scrollMargins.of(() => ({ top: covered_px() + MARGIN_PX, bottom: MARGIN_PX })),
     EditorView.cspNonce.of(nonce()),
   ];
+}
+
+/** One may write. */
+export const writable: Extension = placeholder(
+  "Write here. Markdown works: # heading, *emphasis*, - list",
+);
+
+/** One may read, select and copy. `empty` stands in the place of a text that is empty. */
+export function readOnly(empty: string): Extension {
+  return [EditorState.readOnly.of(true), placeholder(empty)];
 }
 
 /** What adds its own looks to the editor asks it whether it is dark. */
