@@ -41,7 +41,7 @@ class Limits(BaseSettings):
 
     # What a client may send besides the pushes that are ordered, in messages of up to 4 KiB.
     messages_per_second: int = Field(500, ge=10)
-    user_pushes_per_second: int = Field(5_000, ge=1)  # in all sessions, and over REST
+    user_pushes_per_second: int = Field(10_000, ge=1)  # in all sessions, and over REST
     document_pushes_per_second: int = Field(20_000, ge=1)
     handshakes_per_second: int = Field(50, ge=1)  # from one address
     handshakes_at_once: int = Field(500, ge=1)
@@ -54,7 +54,7 @@ class Limits(BaseSettings):
     max_body_bytes: int = Field(16 * 1_048_576, ge=1_024)
     max_form_bytes: int = Field(65_536, ge=1_024)  # of a body with neither a text nor an edit
     max_sessions: int = Field(10_000, ge=1)
-    max_user_sessions: int = Field(100, ge=1)
+    max_user_sessions: int = Field(2_000, ge=1)
     max_document_sessions: int = Field(5_000, ge=1)
     max_rooms: int = Field(10_000, ge=1)
     max_memory_bytes: int = Field(1_073_741_824, ge=1_048_576)

@@ -9,12 +9,18 @@ WebSocket is the session's.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collab.settings import Limits
 
 LOOK_EVERY_S = 0.5
+
+FAIR_S = 1.0
+"""How long one is half open before it gives way to others from its address: of a crowd that comes
+at once, nobody is cut off before what they ask can be read.
+"""
 
 
 class Guest(Protocol):
@@ -41,7 +47,7 @@ class Door:
         self.limits = limits
         self._max_connections = max_connections
         self._half_open: dict[Guest, float] = {}  # since when; who waits longest stands first
-        self._of_address: dict[str, dict[Guest, None]] = {}  # those that are half open
+        self._of_address = Counter[str]()  # how many are half open
         self._busy: dict[Guest, None] = {}
         self._resting: dict[Guest, None] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -64,18 +70,13 @@ class Door:
 
     def awaits(self, guest: Guest) -> None:
         """A request of this one is awaited from now on, if it was not before. Of too many from one
-        address, the one that is half open longest gives way.
+        address, those that are half open longest give way, soon.
         """
         if guest in self._half_open:
             return
         self.gone(guest)
         self._half_open[guest] = self._now()
-        of_address = self._of_address.setdefault(guest.address, {})
-        of_address[guest] = None
-        if len(of_address) > self.limits.max_half_open:
-            first = next(iter(of_address))
-            self.gone(first)
-            first.cut()
+        self._of_address[guest.address] += 1
         self._look_later()
 
     def serves(self, guest: Guest) -> None:
@@ -98,10 +99,9 @@ class Door:
         self._resting.pop(guest, None)
         if self._half_open.pop(guest, None) is None:
             return
-        of_address = self._of_address[guest.address]
-        del of_address[guest]
-        if not of_address:
-            del self._of_address[guest.address]
+        self._of_address[guest.address] -= 1
+        if not self._of_address[guest.address]:
+            del self._of_address[guest.address]  # whoever is gone is not remembered
 
     # -- Looking after them -------------------------------------------------------------------
 
@@ -114,10 +114,14 @@ class Door:
         self._timer = None
         now = self._now()
         for guest, since in tuple(self._half_open.items()):
-            if now - since < self.limits.slow_request_s:
+            if now - since < FAIR_S:
                 break
-            self.gone(guest)
-            guest.head_is_late()
+            if now - since >= self.limits.slow_request_s:
+                self.gone(guest)
+                guest.head_is_late()
+            elif self._of_address[guest.address] > self.limits.max_half_open:
+                self.gone(guest)
+                guest.cut()
         for guest in tuple(self._busy):
             guest.check(now)
         if self._half_open or self._busy:

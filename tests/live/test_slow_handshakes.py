@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collab.api import door
-from collab.api.door import Door
+from collab.api.door import FAIR_S, Door
 from collab.settings import Limits
 from tests.live.raw import Raw, upgrade
 from tests.serving import PATIENCE_S, Serving, serving
@@ -235,15 +235,40 @@ class Guest:
         self.ends.append("cut")
 
 
-async def test_l1_one_address_takes_nothing_from_another() -> None:
+@pytest.fixture
+def moment(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the door takes for the time, in seconds; it looks when it is told to."""
+    now = [0.0]
+    monkeypatch.setattr(Door, "_now", staticmethod(lambda: now[0]))
+    monkeypatch.setattr(Door, "_look_later", lambda _: None)
+    return now
+
+
+def test_l1_one_address_takes_nothing_from_another(moment: list[float]) -> None:
     guarded = Door(Limits(max_half_open=1), max_connections=10)
     ada, bob, cyd = Guest("192.0.2.1"), Guest("192.0.2.1"), Guest("192.0.2.2")
     for guest in (ada, cyd, bob):
         guarded.awaits(guest)
+    moment[0] = FAIR_S
+    guarded._look()
     assert [guest.ends for guest in (ada, bob, cyd)] == [["cut"], [], []]
     guarded.gone(bob)
     dan = Guest("192.0.2.1")
     guarded.awaits(dan)
+    moment[0] += FAIR_S
+    guarded._look()
     assert [guest.ends for guest in (bob, cyd, dan)] == [[], [], []]
-    for guest in (cyd, dan):
-        guarded.gone(guest)
+
+
+def test_l1_of_a_crowd_that_comes_at_once_nobody_is_cut_off_at_once(moment: list[float]) -> None:
+    guarded = Door(Limits(max_half_open=1), max_connections=10)
+    crowd = [Guest("192.0.2.1") for _ in range(5)]
+    for guest in crowd:
+        guarded.awaits(guest)
+    moment[0] = FAIR_S - 0.1
+    guarded._look()
+    for guest in crowd[1:]:
+        guarded.serves(guest)
+    moment[0] = FAIR_S
+    guarded._look()
+    assert [guest.ends for guest in crowd] == [[]] * 5
