@@ -83,7 +83,10 @@ def roles_that_stay(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Standings, "look", lambda _: None)
 
 
-FIRST_SEED: dict[object, int] = {not_settled_before_a_fresh_start: 330}
+FIRST_SEED: dict[object, int] = {
+    trimmed_too_early: 88,
+    not_settled_before_a_fresh_start: 330,
+}
 """Where to begin with what shows itself seldom."""
 
 

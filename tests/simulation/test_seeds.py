@@ -27,8 +27,6 @@ FOUND = {
     "a server is paused with what nobody else has": 461,
     "a server wakes with other deletions than those that hold": 1060,
     "a push that was ordered and not heard is lost with its run": 12141,
-    "a server wakes alone with a text while a commit of it hangs": 852,
-    "a stream that nobody opens any more lies behind the database": 1560,
 }
 
 
