@@ -67,6 +67,9 @@ class Histories:
     def node(self, mark: str) -> Node:
         return self._nodes[mark]
 
+    def find(self, mark: str) -> Node | None:
+        return self._nodes.get(mark)
+
     def back(self, mark: str, upto: int) -> Iterator[Node]:
         """What leads to a mark, the last first, down to a revision."""
         while (node := self._nodes.get(mark)) is not None and node.last > upto:
@@ -143,6 +146,8 @@ class Document:
         """Whether anybody had to start afresh: what they had deleted and not sent may be back."""
         self.excused: set[Push] = set()
         """What was lost with everybody who had it."""
+        self.gone: set[str] = set()
+        """The marks of all that was, when somebody was lost for the last time."""
         self.typed: dict[str, str] = {}
         """Each token, and who typed it."""
         self.deleted: set[str] = set()
@@ -164,6 +169,8 @@ class Document:
             self.shown[node.last] = node
             if not node.void:
                 self.ever_shown[node.push] = node
+                if node.mark in self.gone:
+                    self.excused.add(node.push)
             if node.mark not in self.logged:
                 self.saved.look()
                 if not self.saved.has(node):

@@ -33,6 +33,7 @@ from tests.simulation.websocket import ClientSocket, Request, dialling
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
 
+    from tests.simulation.checks import Node
     from tests.simulation.faults import Plan
 
 PATIENCE_S = 240.0
@@ -264,24 +265,32 @@ class World:
         self._excuse()
 
     def _excuse(self) -> None:
-        """What was shown, and nobody has any more: neither the log, nor the database, nor a server
-        that lives. Nothing could have kept it.
-        """
+        """What was shown, or soon is, and nobody has any more: nothing could have kept it."""
         if self.redis is None or self.redis.down:
             return
         for document in self.documents:
-            document.saved.look()
-            rooms = [room for server in self.servers if (room := server.room(document.id))]
-            log = {
-                fields[1].decode()
-                for _, fields in self.redis.store.stream(b"collab:{%s}:log" % document.id.encode())
-            }
             for push, node in document.ever_shown.items():
-                kept = node.mark in log or document.saved.has(node)
-                if not kept and not any(room.mark_at(node.last) == node.mark for room in rooms):
-                    if push not in document.excused:
-                        self.note("world", f"nobody has {push} at {node.last} any more")
+                if push not in document.excused and not self._is_kept(document, node):
+                    self.note("world", f"nobody has {push} at {node.last} any more")
                     document.excused.add(push)
+            # What is on its way to somebody is shown when it is lost already.
+            document.gone = {
+                mark
+                for mark in document.logged
+                if (made := self.histories.find(mark)) and not self._is_kept(document, made)
+            }
+
+    def _is_kept(self, document: Document, node: Node) -> bool:
+        """Whether anybody has it: the log, the database, or a server that lives."""
+        document.saved.look()
+        if document.saved.has(node):
+            return True
+        rooms = [room for server in self.servers if (room := server.room(document.id))]
+        if any(room.mark_at(node.last) == node.mark for room in rooms):
+            return True
+        assert self.redis is not None
+        log = self.redis.store.stream(b"collab:{%s}:log" % document.id.encode())
+        return any(fields[1].decode() == node.mark for _, fields in log)
 
     def add_person(self, document: Document) -> None:
         self._names += 1
