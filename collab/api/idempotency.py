@@ -17,6 +17,7 @@ from typing import Annotated
 
 import msgspec
 from fastapi import Depends, Header, Request, Response
+from pydantic.json_schema import SkipJsonSchema
 from sqlalchemy import Connection
 from starlette.requests import ClientDisconnect
 
@@ -28,7 +29,7 @@ from collab.log.entry import public_name
 from collab.rooms.room import Copied
 from collab.storage import idempotency
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+_KEY = re.compile(r"^[\x21-\x7e]{1,255}$", re.ASCII)
 
 _KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 
@@ -149,11 +150,12 @@ async def _once(
     services: Services,
     body: RawBody,
     key: Annotated[
-        str | None,
+        str | SkipJsonSchema[None],
         Header(
             alias="Idempotency-Key",
             description="1 to 255 visible ASCII characters. A request that is repeated under its "
             "key within 24 hours is done once and answered the same.",
+            json_schema_extra={"pattern": _KEY.pattern},
         ),
     ] = None,
 ) -> Once:
