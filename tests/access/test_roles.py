@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from collab.access.roles import (
@@ -33,6 +36,20 @@ NOW = 1_000
 )
 def test_a_role_may_do_exactly_this(role: Role, may: str) -> None:
     assert [action for action in Action if role.may(action)] == may.split(", ")
+
+
+def test_the_page_on_security_shows_the_same_table() -> None:
+    page = (Path(__file__).parents[2] / "docs/security.md").read_text()
+    (table,) = re.findall(r"^\| action \|.*\n(?:\|.*\n)+", page, re.MULTILINE)
+    head, _, *rows = (
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in table.split("\n")[:-1]
+    )
+    assert head == ["action", *Role]
+    shown = {
+        action: [role for role, cell in zip(Role, cells, strict=True) if cell == "yes"]
+        for action, *cells in rows
+    }
+    assert shown == {action: [role for role in Role if role.may(action)] for action in Action}
 
 
 def test_a_role_stands_above_those_that_may_less() -> None:
