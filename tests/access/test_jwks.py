@@ -321,7 +321,7 @@ OCT = {"kty": "oct", "k": base64.urlsafe_b64encode(b"k" * 32).decode().rstrip("=
         7,
         None,
     ],
-    ids=lambda jwk: json.dumps(jwk)[:60],
+    ids=lambda _: "key",  # by number: the keys are others each time
 )
 def test_a_key_that_is_not_for_this_is_passed_over_and_the_others_count(unusable: object) -> None:
     good = jwk("RS256", "good", use="sig", alg="RS256", key_ops=["verify"])
