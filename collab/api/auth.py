@@ -1,5 +1,6 @@
 """Signing in: guests, accounts with passwords, and tokens that are renewed."""
 
+import time
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -119,12 +120,15 @@ class SignedIn(Token):
 
 @router.post(
     "/auth/guest",
-    responses=documented(BadRequest, Denied, BodyTooLarge, Unprocessable, NotReady),
+    responses=documented(BadRequest, Denied, BodyTooLarge, Unprocessable, TooMany, NotReady),
 )
-async def sign_in_as_guest(body: NewGuest, services: Services) -> SignedIn:
-    """A token for somebody new, where the settings allow guests."""
+async def sign_in_as_guest(body: NewGuest, request: Request, services: Services) -> SignedIn:
+    """A token for somebody new, where the settings allow guests; as often as from the same address
+    handshakes may come, of which each guest makes one.
+    """
     if not services.settings.guests_allowed:
         raise Denied("this server has no guests")
+    services.arrivals.check(client_address(request), time.monotonic())
     user = users.new_guest(one_line(body.name, "/name", services.settings.max_title_units))
     at = services.now_ms()
     await services.database.write(lambda connection: users.add(connection, user, at))

@@ -36,6 +36,15 @@ async def test_where_guests_are_not_allowed_there_are_none(serve: Serve) -> None
     assert_problem(answer, 403, "forbidden", "Not allowed", "this server has no guests")
 
 
+async def test_guests_do_not_come_without_end_from_one_address(serve: Serve) -> None:
+    limits = {"handshakes_at_once": 3, "handshakes_per_second": 1, "trusted_proxies": ()}
+    async with serve(**limits) as api:
+        answers = [await api.http.post("/v1/auth/guest", json={"name": "Ada"}) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[3].json()["code"] == "rate_limited"
+    assert answers[3].headers["retry-after"] == "1"
+
+
 async def test_guests_are_allowed_by_default_on_the_loopback_address_alone(serve: Serve) -> None:
     async with serve(host="0.0.0.0") as api:
         answer = await api.http.post("/v1/auth/guest", json={"name": "Ada"})
