@@ -157,7 +157,11 @@ def remove(connection: Connection, document_id: str, caller: Caller, name: str, 
     Raises `NotFound`, `Denied`, `NoSuchUser`, `Conflict`.
     """
     held = hold(connection, document_id, caller, now)
-    user_id = find_user(connection, name)
+    try:
+        user_id = find_user(connection, name)
+    except NoSuchUser:
+        require(held.role, Action.SHARE)  # nobody else learns who there is
+        raise
     leaving = user_id == caller.user.id
     if not leaving:
         require(held.role, Action.SHARE)

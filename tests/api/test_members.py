@@ -125,6 +125,16 @@ class TestGiving:
         for answer in (await give(ada, it, name, "editor"), await remove(ada, it, name)):
             assert_problem(answer, 404, "no_such_user", "No such user", "there is no such user")
 
+    @pytest.mark.parametrize("name", ["nobody", "@nobody", "@carl"])
+    async def test_who_may_not_share_does_not_learn_who_there_is(self, api: Api, name: str) -> None:
+        ada, bob = await api.user("Ada"), await api.user("Bob")
+        account = {"username": "carl", "password": "a good password"}
+        await api.http.post("/v1/auth/register", json=account)
+        it = await document(ada)
+        await give(ada, it, bob.id, "editor")
+        for answer in (await give(bob, it, name, "editor"), await remove(bob, it, name)):
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
     async def test_the_owners_role_changes_only_by_handing_over(self, api: Api) -> None:
         ada = await api.user("Ada")
         it = await document(ada)
