@@ -2,9 +2,9 @@
 
 python -m bench.fuzz --messages 200000 --seed 7
 
-Sessions come and send what `bench.hostile` makes; whoever is closed comes back. Prints how often
-each answer came. Fails if a session ended in a way that the protocol does not know, if the server
-logged an error, or if the good editor's text is not the server's in the end.
+Sessions come and send what `bench.fuzz_messages` makes; whoever is closed comes back. Prints how
+often each answer came. Fails if a session ended in a way that the protocol does not know, if the
+server logged an error, or if the good editor's text is not the server's in the end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from bench.hostile import LIMITS, Hostile, Place
+from bench.fuzz_messages import LIMITS, Hostile, Place
 from bench.server import running
 from collab import client
 from tests.live.raw import CLOSE

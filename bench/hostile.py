@@ -1,236 +1,229 @@
-"""What a hostile client may send, at random: broken, mistyped, odd and valid messages."""
+"""Attacks a real server in every known way, while somebody types in the same document.
+
+    python -m bench.hostile [--only WORD]
+
+Each attack goes on for a while beside an editor in a process of its own. Shown are what the attack
+was answered, and how long the editor's pushes took to come back, before the attack and during it.
+The exit code is 1 unless each answer is the one it has to be, every word of the editor's is in the
+text once, and the server has logged no error.
+"""
 
 from __future__ import annotations
 
-import json
-import string
+import argparse
+import asyncio
+import resource
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING
 
-from tests.live.raw import BINARY, CLOSE, PING, PONG, TEXT, frame
+from bench import scratch
+from bench.attacks import access, connections, content, storms
+from bench.attacks.host import publishing
+from bench.attacks.scene import Scene, Size, in_one
+from bench.figures import ms, percentile, table
+from bench.server import running
+from bench.witness import witness, word
+from collab.client import create_document, guest_token, read_text
+from tests.live.raw import Raw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from random import Random
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
 
-LIMITS: dict[str, Any] = {
-    "max_message_bytes": 65_536,
-    "max_document_units": 20_000,
-    "max_updates_per_push": 20,
-    "max_sections_per_push": 200,
-    "messages_per_second": 2_000,
+    from bench.attacks.host import Host
+    from bench.attacks.scene import Attack
+    from bench.server import ServerProcess
+    from bench.witness import Witness
+
+ATTACKS: list[Attack] = [
+    *access.ATTACKS,
+    *connections.ATTACKS,
+    *storms.ATTACKS,
+    *content.ATTACKS,
+]
+
+SETTINGS = {
+    "COLLAB_SECRET": access.SECRET,
+    "COLLAB_ANYONE": "nobody",
+    "COLLAB_GUESTS": "true",
+    "COLLAB_REGISTRATION": "true",
+    "COLLAB_TRUSTED_PROXIES": "",  # so that attackers of this machine are counted
+    "COLLAB_MAX_DOCUMENT_UNITS": "250000",
 }
-"""Settings of a server that is attacked: low enough that every limit is met."""
+"""Of a server that others can reach, and that a few attackers can bring to its limits."""
 
-ODD_NUMBERS = (0, -1, 1.5, 1e300, 2**31, 2**53 - 1, 2**53, 2**64, 10**400, -(2**63), True, None)
-ODD_STRINGS = ("", "\0", "\n", "\r\n", "\ufeff", "😀", "\ud83d", "\ude00", "x" * 3_000, "__proto__")
-ODD_CLOSES = (0, 999, 1000, 1001, 1004, 1005, 1006, 1015, 2999, 3000, 4000, 4999, 5000, 65_535)
+FULL = Size(
+    half_open=10_000,
+    ids=200,
+    stormers=20,
+    guesses=600,
+    pause_s=0.05,
+    before_s=2.0,
+    at_least_s=3.0,
+    settings={
+        **SETTINGS,
+        "COLLAB_PUSHES_PER_SECOND": "50",
+        "COLLAB_STALL_S": "5",
+        "COLLAB_SLOW_REQUEST_S": "10",
+        "COLLAB_HEARTBEAT_S": "5",
+        "COLLAB_MAX_HALF_OPEN": "200",
+        "COLLAB_HANDSHAKES_PER_SECOND": "5",
+    },
+)
 
+SMALL = Size(
+    half_open=300,
+    ids=20,
+    stormers=3,
+    guesses=60,
+    pause_s=0.25,
+    before_s=0.0,
+    at_least_s=0.0,
+    settings={
+        **SETTINGS,
+        "COLLAB_PUSHES_PER_SECOND": "8",
+        "COLLAB_STALL_S": "1.5",
+        "COLLAB_SLOW_REQUEST_S": "2",
+        "COLLAB_HEARTBEAT_S": "2",
+        "COLLAB_MAX_HALF_OPEN": "100",
+        "COLLAB_HANDSHAKES_AT_ONCE": "50",
+        "COLLAB_HANDSHAKES_PER_SECOND": "1",
+        "COLLAB_ADDRESS_GUESSES": "20",
+        "COLLAB_PASSWORD_MEMORY_KIB": "32",
+        "COLLAB_PASSWORD_PASSES": "1",
+    },
+)
+"""The same in seconds."""
 
-@dataclass(slots=True)
-class Place:
-    """Where a session stands: the text's revision and length, the next seq, and its token."""
-
-    revision: int
-    length: int
-    token: str
-    seq: int = 1
-
-    def next_seq(self) -> int:
-        self.seq += 1
-        return self.seq
-
-
-class Hostile:
-    """Makes messages, each as the bytes of its frames. `Random` alone decides."""
-
-    def __init__(self, random: Random) -> None:
-        self._random = random
-        self._kinds: dict[Callable[[Place], bytes], int] = {
-            self._push: 500,
-            self._odd_push: 150,
-            self._presence: 150,
-            self._beat_or_token: 50,
-            self._wrong_push: 100,
-            self._mistyped: 40,
-            self._garbled: 40,
-            self._nonsense: 20,
-            self._below: 30,
-            self._flood: 1,
-        }
-
-    def message(self, place: Place) -> tuple[str, bytes, bool]:
-        """The kind, the bytes, and whether a push is among them that will be answered."""
-        (kind,) = self._random.choices(list(self._kinds), list(self._kinds.values()))
-        answered = kind in (self._push, self._odd_push, self._wrong_push)
-        return kind.__name__.strip("_"), kind(place), answered
-
-    # -- Valid messages, plain and odd --------------------------------------------------------
-
-    def _change(self, length: int) -> list[Any]:
-        random = self._random
-        start = random.randint(0, length)
-        end = min(length, start + random.choice((0, 0, 1, 3, length // 4)))
-        lines = random.choice(([], ["x"], ["ab", "cd"], ["", ""], ["😀"], ["grüße "]))
-        change = [start, [end - start, *lines], length - end]
-        return [section for section in change if section != 0]
-
-    def _pushed(self, place: Place) -> dict[str, Any]:
-        change = self._change(place.length)
-        seq = place.next_seq()
-        return {"type": "push", "revision": place.revision, "seq": seq, "updates": [change]}
-
-    def _push(self, place: Place) -> bytes:
-        return _text(self._pushed(place))
-
-    def _odd_push(self, place: Place) -> bytes:
-        """Right, but as nobody would write it; or on a revision that is long past."""
-        random, push = self._random, self._pushed(place)
-        match random.randrange(6):
-            case 0:
-                push["updates"] = [[place.length] if place.length else []] * random.randint(1, 20)
-            case 1:
-                push["updates"] = [[0, place.length, 0, [0]]]
-            case 2:
-                push["updates"] = [[1] * place.length if place.length < 150 else [place.length]]
-            case 3:
-                push |= {"unheard": self._value(3), "of": self._value(0)}
-            case 4:
-                push["revision"] = max(place.revision - random.randint(1, 50), 0)
-            case _:
-                push["seq"] = place.seq = place.seq + random.randint(1, 2**20)
-        data = json.dumps(push, indent=random.choice((None, 3)), ensure_ascii=random.random() < 0.5)
-        return self._in_parts(data.encode(errors="replace"))
-
-    def _presence(self, place: Place) -> bytes:
-        random = self._random
-        places = (-(2**53) + 1, -1, 0, 1, place.length, place.length + 1, 2**53 - 1)
-        revision = random.choice((place.revision, 0, place.revision + 1, 2**53 - 1))
-        ranges = [random.choices(places, k=2) for _ in range(random.choice((0, 1, 3, 500)))]
-        return _text({"type": "presence", "revision": revision, "ranges": ranges})
-
-    def _beat_or_token(self, place: Place) -> bytes:
-        beat = {"type": "beat", "revision": self._value(0)}
-        return _text(self._random.choice((beat, {"type": "token", "token": place.token})))
-
-    # -- Wrong ones ---------------------------------------------------------------------------
-
-    def _wrong_push(self, place: Place) -> bytes:
-        """A message of the protocol; what stands inside `updates` is not (T5)."""
-        random, push = self._random, self._pushed(place)
-        length = place.length
-        match random.randrange(6):
-            case 0:
-                push["updates"] = [[length + random.choice((-1, 1, 2**40))]]
-            case 1:
-                push["updates"] = [[length, [0, random.choice(("\n", "a\rb", "\0"))]]]
-            case 2:
-                push["updates"] = [self._value(3) for _ in range(random.randint(0, 30))]
-            case 3:
-                push["updates"] = [[length, [0, "x" * 20_001]]]
-            case 4:
-                push["updates"] = [[[0, "x"]] * 201]
-            case _:
-                push["revision"] += random.choice((1, 1_000, 2**40))
-        # What no decoder reads would be no message at all.
-        return _text(json.loads(json.dumps(push).replace("\\ud83d", "d").replace("\\ude00", "e")))
-
-    def _mistyped(self, place: Place) -> bytes:
-        """A valid message with one value in it replaced by another, or left out."""
-        push = self._pushed(place)
-        presence = {"type": "presence", "revision": 0, "ranges": [[0, 1]]}
-        message: dict[str, Any] = self._random.choice(
-            (push, presence, {"type": "token", "token": ""})
-        )
-        name = self._random.choice(list(message))
-        if self._random.random() < 0.2:
-            del message[name]
-        else:
-            message[name] = self._value(3)
-        return _text(message)
-
-    def _garbled(self, place: Place) -> bytes:
-        """A valid message with bytes changed, left out, doubled or put in."""
-        random = self._random
-        data = bytearray(json.dumps(self._pushed(place)).encode())
-        for _ in range(random.choice((1, 1, 1, 2, 10))):
-            at = random.randrange(len(data) + 1)
-            match random.randrange(4):
-                case 0:
-                    data[at : at + 1] = random.randbytes(1)
-                case 1:
-                    del data[at : at + random.choice((1, 1, 20))]
-                case 2:
-                    data[at:at] = data[max(at - random.choice((1, 5, 50)), 0) : at]
-                case _:
-                    data[at:at] = random.choice(string.printable).encode()
-        return frame(TEXT, bytes(data))
-
-    def _nonsense(self, place: Place) -> bytes:
-        random = self._random
-        match random.randrange(4):
-            case 0:
-                return _text(self._value(4))
-            case 1:
-                return frame(TEXT, random.randbytes(random.randrange(100)))
-            case 2:
-                return frame(BINARY, random.randbytes(random.randrange(100)))
-            case _:
-                return frame(TEXT, b"[" * random.choice((1, 100, 30_000)))
-
-    def _below(self, place: Place) -> bytes:
-        """Frames that are odd, or none."""
-        random = self._random
-        match random.randrange(8):
-            case 0:
-                return random.randbytes(random.randrange(1, 200))
-            case 1:
-                return frame(random.randrange(16), random.randbytes(random.randrange(200)))
-            case 2:
-                return frame(TEXT, b'{"type":"beat"}', reserved=random.randrange(1, 8))
-            case 3:
-                return frame(TEXT, b'{"type":"beat"}', masked=False)
-            case 4:
-                return frame(random.choice((PING, PONG)), random.randbytes(random.randrange(126)))
-            case 5:
-                code = random.choice(ODD_CLOSES).to_bytes(2, "big")
-                return frame(CLOSE, random.choice((b"", code, code + b"bye", code + b"\xff", b"x")))
-            case 6:
-                return frame(TEXT, b"x" * random.choice((65_536, 65_537, 300_000)))
-            case _:
-                return frame(TEXT, b'{"type":', final=False) + frame(0, b"", final=False) * 50
-
-    def _flood(self, place: Place) -> bytes:
-        return frame(TEXT, b'{"type":"beat"}') * 12_000
-
-    # -- Parts of them ------------------------------------------------------------------------
-
-    def _value(self, depth: int) -> Any:
-        """Any JSON value, and some that are none."""
-        random = self._random
-        kind = random.randrange(6 if depth else 4)
-        if kind <= 1:
-            return random.choice((*ODD_NUMBERS, random.randint(-10, 10_000)))
-        if kind <= 3:
-            return random.choice((*ODD_STRINGS, "beat", "push", "insert"))
-        values = [self._value(depth - 1) for _ in range(random.randrange(5))]
-        if kind == 4:
-            return values
-        return {random.choice(("type", "revision", "seq", "updates", "x")): each for each in values}
-
-    def _in_parts(self, data: bytes) -> bytes:
-        """A message in one frame or several, with pings between them."""
-        random = self._random
-        if random.random() < 0.7:
-            return frame(TEXT, data)
-        cuts = sorted(random.choices(range(len(data) + 1), k=random.randint(1, 4)))
-        parts = [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
-        frames = [
-            frame(TEXT if not index else 0, part, final=index == len(parts) - 1)
-            for index, part in enumerate(parts)
-        ]
-        return random.choice((b"", frame(PING, b"?"))).join(frames)
+MARGIN = 500
+"""Open files besides the attackers' connections."""
 
 
-def _text(value: Any) -> bytes:
-    return frame(TEXT, json.dumps(value).encode())
+@dataclass(frozen=True)
+class Seen:
+    """What came of an attack. The times are the editor's, in seconds."""
+
+    attack: Attack
+    answer: str
+    before: Sequence[float] = ()
+    during: Sequence[float] = ()
+
+    @property
+    def is_right(self) -> bool:
+        return self.answer == self.attack.answer
+
+
+class Siege:
+    """A server with a document in it, whose owner types. `seen` is what came of each attack."""
+
+    def __init__(self, server: ServerProcess, host: Host, size: Size) -> None:
+        self.seen: list[Seen] = []
+        self.server = server
+        self._host = host
+        self._size = size
+        self._owner = self._document_id = ""
+
+    @asynccontextmanager
+    async def going_on(self) -> AsyncIterator[Witness]:
+        """The document is there, and its owner types. Raises AssertionError in the end if a word is
+        not in the text as it was typed.
+        """
+        url = self.server.url
+        self._owner = await guest_token(url, "Ada")
+        self._document_id = await create_document(url, self._owner, "Under siege", "")
+        async with witness(url, self._document_id, self._owner, self._size.pause_s) as editor:
+            yield editor
+            typed = await editor.stop()
+        text = await read_text(url, self._owner, self._document_id)
+        wrong = [word(number) for number in range(typed) if text.count(word(number)) != 1]
+        assert not wrong, f"not once in the text: {wrong[:10]}"
+
+    async def attack(self, attack: Attack) -> str:
+        """Attack once."""
+        scene = Scene(self.server.port, self._document_id, self._owner, self._host, self._size)
+        return await attack.run(scene)
+
+    async def measure(self, attack: Attack, editor: Witness) -> None:
+        """Attack for a while, and note how the editor fares."""
+        await editor.times()
+        await asyncio.sleep(self._size.before_s)
+        before = await editor.times()
+        began, answers = perf_counter(), list[str]()
+        while not answers or perf_counter() - began < self._size.at_least_s:
+            answers.append(await self.attack(attack))
+        during = await editor.times()
+        await Raw.close_all()
+        self.seen.append(Seen(attack, in_one(answers), before, during))
+
+
+@asynccontextmanager
+async def besieged(data_dir: Path, size: Size) -> AsyncIterator[Siege]:
+    async with AsyncExitStack() as stack:
+        host = await stack.enter_async_context(publishing())
+        settings = {**size.settings, **host.settings}
+        server = await stack.enter_async_context(running(data_dir, **settings))
+        yield Siege(server, host, size)
+
+
+def errors(server: ServerProcess) -> list[str]:
+    """What the server has logged that it should not have."""
+    marks = '"error"', '"critical"', "Traceback", "[error", "[critical"
+    lines = server.log.read_text().splitlines()
+    return [line for line in lines if any(mark in line for mark in marks)]
+
+
+async def measure(options: argparse.Namespace, data_dir: Path) -> bool:
+    """Print what was seen, and tell whether all is as it has to be."""
+    attacks = [attack for attack in ATTACKS if options.only in attack.name]
+    async with besieged(data_dir, FULL) as siege:
+        async with siege.going_on() as editor:
+            for attack in attacks:
+                await siege.measure(attack, editor)
+                print(".", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        figures = siege.server.cpu_s, siege.server.peak_rss_bytes
+        code, logged = await siege.server.stop(), errors(siege.server)
+    print(report(siege.seen))
+    print("every word that the editor typed came back, and is in the text once")
+    print(
+        f"the server took {figures[0]:.0f} s and {figures[1] / 2**20:.0f} MiB; it ended with {code}"
+    )
+    print(f"errors in its log: {len(logged)}", *logged[:20], sep="\n")
+    return not code and not logged and all(each.is_right for each in siege.seen)
+
+
+def report(seen: Sequence[Seen]) -> str:
+    shares = 0.5, 0.99
+    head = "attack", "answer", "p50 ms before", "during", "p99 ms before", "during"
+    rows = []
+    for each in seen:
+        times = each.before, each.during
+        figures = [ms(percentile(those, share)) for share in shares for those in times]
+        wrong = "" if each.is_right else f"  WRONG, not: {each.attack.answer}"
+        rows.append((each.attack.name, each.answer + wrong, *figures))
+    return table(head, rows, words=2)
+
+
+def allow_open_files(wanted: int) -> None:
+    """As many as the system lets this process and its children have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+    if most < wanted:
+        print(f"only {most} open files are allowed here", file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Attack a server while somebody types.")
+    parser.add_argument("--only", default="", help="those attacks whose name has this in it")
+    options = parser.parse_args(arguments)
+    allow_open_files(FULL.half_open + MARGIN)
+    return 0 if scratch.run(partial(measure, options)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,8 +8,11 @@ import json
 import os
 import secrets
 import socket
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PATIENCE_S = 20
 SMALL_BUFFER_BYTES = 4_096
@@ -38,7 +41,7 @@ def frame(
 
 
 def upgrade(
-    path: str, port: int, headers: dict[str, str | None] | None = None, *, method: str = "GET"
+    path: str, port: int, headers: Mapping[str, str | None] | None = None, *, method: str = "GET"
 ) -> bytes:
     """A handshake's request. A header that is None is left out."""
     given: dict[str, str | None] = {
@@ -65,17 +68,22 @@ class Raw:
         self._read = b""
 
     @classmethod
-    async def open(cls, port: int) -> Raw:
+    async def open(cls, port: int, address: str = "") -> Raw:
+        """`address` is where it comes from, some address of this machine."""
         connection = socket.socket()
         connection.setblocking(False)
+        if address:
+            connection.bind((address, 0))
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER_BYTES)
         await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
         return cls(*await asyncio.open_connection(sock=connection, limit=SMALL_BUFFER_BYTES))
 
     @classmethod
-    async def join(cls, port: int, document_id: str, token: str, **query: Any) -> Raw:
+    async def join(
+        cls, port: int, document_id: str, token: str, *, address: str = "", **query: Any
+    ) -> Raw:
         """A session that was accepted, and has read nothing of its welcome yet."""
-        raw = await cls.open(port)
+        raw = await cls.open(port, address)
         asked = urlencode({"token": token, "client": secrets.token_urlsafe(16), **query})
         raw.send(upgrade(f"/v1/documents/{document_id}/live?{asked}", port))
         status, _ = await raw.answer_head()

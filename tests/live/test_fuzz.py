@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bench.fuzz import besiege
-from bench.hostile import LIMITS
+from bench.fuzz_messages import LIMITS
 from tests.serving import serving
 
 if TYPE_CHECKING:
