@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.live.raw import BINARY, CLOSE, PING, PONG, TEXT, frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from random import Random
 
 LIMITS: dict[str, Any] = {
@@ -29,11 +29,15 @@ ODD_CLOSES = (0, 999, 1000, 1001, 1004, 1005, 1006, 1015, 2999, 3000, 4000, 4999
 
 @dataclass(slots=True)
 class Place:
-    """Where a session stands: the text's revision and length, the next seq, and its token."""
+    """Where a session stands: the text's revision and length, and the last seq.
+
+    It may go on with `token`, and with none of `others`.
+    """
 
     revision: int
     length: int
     token: str
+    others: Sequence[str] = ()
     seq: int = 1
 
     def next_seq(self) -> int:
@@ -111,7 +115,10 @@ class Hostile:
 
     def _beat_or_token(self, place: Place) -> bytes:
         beat = {"type": "beat", "revision": self._value(0)}
-        return _text(self._random.choice((beat, {"type": "token", "token": place.token})))
+        token = place.token
+        if self._random.random() < 0.1:
+            token = self._random.choice((*place.others, token + "x", ""))
+        return _text(self._random.choice((beat, {"type": "token", "token": token})))
 
     # -- Wrong ones ---------------------------------------------------------------------------
 
