@@ -72,6 +72,7 @@ FULL = Size(
         "COLLAB_HEARTBEAT_S": "5",
         "COLLAB_MAX_HALF_OPEN": "200",
         "COLLAB_HANDSHAKES_PER_SECOND": "5",
+        "COLLAB_ADDRESS_GUESSES": "50",
     },
 )
 
