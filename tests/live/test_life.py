@@ -246,7 +246,15 @@ async def test_nothing_of_a_room_is_left_when_its_last_editor_has_gone(tmp_path:
             if revision == 0:  # what is made at the first use, and kept
                 before = left_over()
         assert left_over() == before
-        assert before[0] == {"housekeeping", "registry", "server", "upkeep", "writer"}
+        assert before[0] == {
+            "access",
+            "housekeeping",
+            "registry",
+            "revocations",
+            "server",
+            "upkeep",
+            "writer",
+        }
 
 
 def left_over() -> tuple[set[str], int]:

@@ -329,7 +329,7 @@ async def test_p5_one_who_may_only_read_is_refused(tmp_path: Path) -> None:
         document_id = await server.document("read me")
         await (await server.join(document_id, "Bob")).leave()
         with sqlite3.connect(tmp_path / "collab.db") as database:
-            database.execute("update members set role = 'viewer' where role = 'editor'")
+            database.execute("update members set role = 'viewer' where role = 'visitor'")
         bob, ada = await server.join(document_id, "Bob"), await server.join(document_id)
         assert bob.welcome["role"] == "viewer"
         await bob.push([7, [0, "!"]])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Executable
 
+    from collab.access.roles import Role
     from collab.log.entry import Ordered
 
 PATIENCE_S = 10
@@ -85,10 +86,12 @@ class Bench:
         self.writer = writer
         self.upkeep = upkeep
 
-    async def document(self, document_id: str) -> Document:
+    async def document(self, document_id: str, anyone: Role | None = None) -> Document:
         first = history.first_segment(document_id, "", "ada", 1)
         await self.database.write(
-            lambda connection: documents.create(connection, document_id, "Notes", first, ADA, 1)
+            lambda connection: documents.create(
+                connection, document_id, "Notes", first, ADA, 1, anyone
+            )
         )
         return Document(document_id)
 

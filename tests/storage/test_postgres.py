@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import inspect, select, text, update
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
+from collab.access.roles import Role
 from collab.access.tokens import User
 from collab.errors import Misconfigured, NotFound, Unavailable
 from collab.storage import documents as stored
@@ -466,7 +467,7 @@ async def another_server(url: str, statement: str) -> AsyncIterator[Callable[...
 async def test_nobody_is_put_on_the_list_of_a_document_that_is_being_deleted(
     bench: Bench, url: str
 ) -> None:
-    await bench.document("d")
+    await bench.document("d", Role.EDITOR)
     async with another_server(url, "DELETE FROM documents") as commit:
         opening = asyncio.create_task(stored.opened(bench.database, "d", BOB, 2))
         await commit()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import bindparam, select
 
+from collab.access.roles import Role
 from collab.access.tokens import User
 from collab.errors import Misconfigured
 from collab.storage import documents, history, idempotency, upkeep, users, versions
@@ -311,7 +312,7 @@ async def _count(bench: Bench, table: str) -> int:
 async def test_versions_keys_and_members_that_come_to_two_servers_at_once_are_told_apart(
     benches: list[Bench],
 ) -> None:
-    await benches[0].document("d")
+    await benches[0].document("d", Role.EDITOR)
     databases = [bench.database for bench in benches]
     numbers = await asyncio.gather(
         *(each.write(lambda c: versions.add(c, "d", "name", 0, "ada", 2)) for each in databases * 5)
