@@ -229,6 +229,8 @@ async def test_a_username_that_nobody_has_is_said(
     ada = await people.join("Ada", closed_site.url)
     await ada.new_document("Alone")
     await share(ada)
-    await ada.page.get_by_label("Add somebody").fill("nobody.at.all")
+    who = ada.page.get_by_label("Add somebody")
+    await who.fill("nobody.at.all")
     await ada.page.get_by_role("button", name="Add", exact=True).click()
     await ada.page.locator(".told.failure").wait_for()
+    assert await who.input_value() == "@nobody.at.all"

@@ -187,7 +187,10 @@ class PeopleWithAccess {
       const wanted = usernameIn(name.value);
       if (this.#isMe(wanted)) this.#telling.tell("That is you.");
       else {
-        this.#give(wanted, role.value as Role);
+        this.#give(wanted, role.value as Role, () => {
+          // To be put right: it is a slip most often.
+          name.value ||= wanted;
+        });
         name.value = "";
         name.focus();
       }
