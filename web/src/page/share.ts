@@ -91,13 +91,23 @@ export class Share {
   /** What whoever knows the document's own address may do. */
   #accessSection(shares: boolean, { tell, run }: Telling): HTMLElement {
     const id = "share-anyone";
-    const field = choice([["", "No access"], ...GIVEN], "", { id });
+    const field = choice([["", "No access"], ...GIVEN], "", {
+      id,
+      "aria-describedby": "share-others",
+    });
     field.disabled = true;
+    const others = element(
+      "p",
+      { id: "share-others", class: "hint" },
+      "For all who are not listed above. Whoever opens the document sees its address.",
+    );
+    others.hidden = true;
     let now = "";
     const show = (anyone: GivenRole | null) => {
       now = anyone ?? "";
       field.value = now;
       field.disabled = !shares;
+      others.hidden = !shares || anyone === null;
     };
     field.addEventListener("change", () => {
       const wanted = (field.value || null) as GivenRole | null;
@@ -123,6 +133,7 @@ export class Share {
         element("label", { for: id, class: "what" }, "Anyone with the address"),
         field,
       ),
+      others,
       copyButton("Copy the address", () => addressOf(this.#id)),
     );
   }
