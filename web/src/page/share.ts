@@ -115,7 +115,11 @@ export class Share {
         () => this.#sharing.giveAnyone(wanted),
         () => {
           show(wanted);
-          tell(wanted ? `Anyone with the address: ${ROLES[wanted]}.` : "Only people you name.");
+          tell(
+            wanted
+              ? `Anyone with the address: ${ROLES[wanted]}.`
+              : "Only people you name, or send a link.",
+          );
         },
         () => {
           field.value = now;
