@@ -34,8 +34,9 @@ async def test_every_example_of_the_rest_api_works(server: Serving) -> None:
     out, _ = await bash.communicate()
     printed = out.decode()
     assert bash.returncode == 0, printed
-    begin, read, put, patch, once, updates, *_ = re.split(r"\n== \d+\n", printed)
+    begin, account, read, put, patch, once, updates, *_ = re.split(r"\n== \d+\n", printed)
     assert begin == "Hello, world"
+    assert account.endswith('"guest":false,"username":"grace"}')
     assert read == "304\n"
     assert put == '{"revision":2,"saved_revision":2,"length":11}'
     assert patch.endswith('{"revision":5,"saved_revision":5,"length":15,"replaced":1}')
