@@ -163,7 +163,11 @@ async def test_a_link_lets_in_whoever_knows_its_password_until_it_is_revoked(
     await cleo.page.get_by_role("link", name="Letter").click()
     await cleo.live()
 
+    await done(ada)
+    await share(ada)
+    await ada.page.get_by_label("Role of Cleo").wait_for()
     await ada.page.get_by_role("button", name="Revoke").click()
+    await ada.page.get_by_label("Role of Cleo").wait_for(state="detached")
     await cleo.is_told("You have no access to this document any more.")
     await cleo.page.goto(link)
     await cleo.page.get_by_text("This link does not work, or not any more.").wait_for()

@@ -6,9 +6,12 @@ import { untilInWords } from "./time.ts";
 
 const MAX_PASSWORD = 256;
 
-/** Share links: those that there are, and new ones. */
-export function linksSection(sharing: Sharing, telling: Telling): HTMLElement {
-  const links = new Links(sharing, telling);
+/**
+ * Share links: those that there are, and new ones. `revoked` is called when one was taken back, and
+ * with it the role of all who came by it.
+ */
+export function linksSection(sharing: Sharing, telling: Telling, revoked: () => void): HTMLElement {
+  const links = new Links(sharing, telling, revoked);
   return element(
     "section",
     { "aria-labelledby": "share-links" },
@@ -23,11 +26,13 @@ class Links {
   readonly form: HTMLElement;
   readonly #sharing: Sharing;
   readonly #telling: Telling;
+  readonly #revoked: () => void;
   #links: readonly Link[] = [];
 
-  constructor(sharing: Sharing, telling: Telling) {
+  constructor(sharing: Sharing, telling: Telling, revoked: () => void) {
     this.#sharing = sharing;
     this.#telling = telling;
+    this.#revoked = revoked;
     this.form = this.#making();
     telling.run(
       () => sharing.links(),
@@ -48,6 +53,7 @@ class Links {
         () => {
           this.#show(this.#links.filter((other) => other.id !== id));
           this.#telling.tell("The link is revoked. Whoever came by it has what it gave no more.");
+          this.#revoked();
         },
       );
     });

@@ -9,15 +9,21 @@ import { initials } from "./words.ts";
 
 const MAX_USERNAME_UNITS = 65;
 
+export interface PeopleSection {
+  readonly section: HTMLElement;
+  /** Who is in it may be others now. */
+  reload(): void;
+}
+
 /** Who has the document by name or by a link; and, for who `shares` it, others to be added. */
 export function peopleSection(
   sharing: Sharing,
   account: Account,
   shares: boolean,
   telling: Telling,
-): HTMLElement {
+): PeopleSection {
   const people = new PeopleWithAccess(sharing, account, shares, telling);
-  return element(
+  const section = element(
     "section",
     { "aria-labelledby": "share-people" },
     element("h3", { id: "share-people" }, "People"),
@@ -25,6 +31,7 @@ export function peopleSection(
     people.list,
     people.more,
   );
+  return { section, reload: () => people.reload() };
 }
 
 class PeopleWithAccess {
@@ -64,7 +71,7 @@ class PeopleWithAccess {
     );
   }
 
-  #reload(): void {
+  reload(): void {
     this.#members = [];
     this.#next = null;
     this.#load();
@@ -145,7 +152,7 @@ class PeopleWithAccess {
     this.#telling.run(
       () => this.#sharing.give(id, "owner"),
       () => {
-        this.#reload();
+        this.reload();
         this.#telling.tell(`${name} owns the document now.`);
       },
     );

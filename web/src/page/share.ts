@@ -80,11 +80,12 @@ export class Share {
     const telling = this.#telling;
     const { account } = this.#around;
     this.#leave.hidden = !leaves;
+    const people = seesMembers ? peopleSection(this.#sharing, account, shares, telling) : null;
     this.#sections.replaceChildren(
       element("p", { class: "mine" }, MINE[role]),
-      ...(seesMembers ? [peopleSection(this.#sharing, account, shares, telling)] : []),
+      ...(people ? [people.section] : []),
       this.#accessSection(shares, telling),
-      ...(shares ? [linksSection(this.#sharing, telling)] : []),
+      ...(shares ? [linksSection(this.#sharing, telling, () => people?.reload())] : []),
     );
   }
 
