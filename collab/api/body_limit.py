@@ -6,6 +6,7 @@ error handlers say; so this one stands in its place.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from collab.settings import Limits
+
+_A_TEXT = re.compile(r"/v1/documents/[^/]+/text")
 
 
 class BodyLimit:
@@ -55,7 +58,7 @@ class BodyLimit:
         """A document is made with a text, and a text is put as a whole."""
         if (method, path) == ("POST", "/v1/documents"):
             return self._text
-        if path.endswith("/text"):
+        if _A_TEXT.fullmatch(path):
             return self._text if method == "PUT" else self._edit
         return self._form
 

@@ -39,6 +39,7 @@ LIMITS = {"max_form_bytes": 1_024, "max_message_bytes": 2_048, "max_body_bytes":
         ("PATCH", "/v1/documents/{id}/text", 2_048),
         ("PATCH", "/v1/documents/{id}", 1_024),
         ("POST", "/v1/documents/{id}/versions", 1_024),
+        ("PUT", "/v1/documents/{id}/members/text", 1_024),
         ("PATCH", "/v1/me", 1_024),
         ("POST", "/v1/auth/guest", 1_024),
     ],
