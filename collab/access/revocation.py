@@ -7,6 +7,7 @@ in memory, since they are asked about at every call.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from collab.access.digest import digest
@@ -21,6 +22,11 @@ ALWAYS = 2**62
 
 SLACK_MS = 60_000
 """How much longer one is kept than the tokens that it ends: clocks are not all the same."""
+
+IDS_KEPT = 32_768
+"""How many ids are not hashed again: more than a server has sessions, all of which are looked
+at whenever anybody signs out.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +84,11 @@ class Revocations:
                 del self._known[each.id]
 
 
+@lru_cache(IDS_KEPT)
 def _sign_in_id(sign_in: str) -> str:
     return digest("sign-in", sign_in)
 
 
+@lru_cache(IDS_KEPT)
 def _user_id(user_id: str) -> str:
     return digest("user", user_id)

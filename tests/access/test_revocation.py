@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from collab.access import revocation
+from collab.access.digest import digest
 from collab.access.revocation import Revocations, of_sign_in, of_user
 from collab.access.tokens import Identity, Tokens, User
 from collab.errors import Unauthorized
@@ -64,11 +66,29 @@ def test_a_token_that_renews_one_of_an_ended_sign_in_is_over_as_well() -> None:
     first, _ = tokens.issue(ADA)
     said = asyncio.run(tokens.verify(first))
     elsewhere, _ = Tokens(SECRET, TTL_S, lambda: NOW_S + 1).issue(ADA, said)
-    for revocation in (of_sign_in(said, NOW, TTL_S), of_user("ada", NOW + 1, TTL_S)):
+    for each in (of_sign_in(said, NOW, TTL_S), of_user("ada", NOW + 1, TTL_S)):
         tokens = Tokens(SECRET, TTL_S, lambda: NOW_S)
-        tokens.revocations.learn([revocation])
+        tokens.revocations.learn([each])
         for token in (first, elsewhere):
             with pytest.raises(Unauthorized, match="this sign-in has ended"):
                 asyncio.run(tokens.verify(token))
         fresh, _ = Tokens(SECRET, TTL_S, lambda: NOW_S + 1).issue(ADA)
         asyncio.run(tokens.verify(fresh))
+
+
+def test_looking_whether_a_token_is_over_hashes_nothing_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hashed = list[tuple[str, ...]]()
+
+    def counting(*parts: str) -> str:
+        hashed.append(parts)
+        return digest(*parts)
+
+    monkeypatch.setattr(revocation, "digest", counting)
+    known = Revocations()
+    known.learn([of_user("somebody", NOW, TTL_S)])
+    sessions = [identity(f"user {n}", f"sign-in {n}") for n in range(100)]
+    for _ in range(3):
+        assert not any(known.end(each) for each in sessions)
+    assert len(hashed) <= 201
