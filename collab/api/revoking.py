@@ -24,7 +24,7 @@ OVERLAP_MS = 5 * 60_000
 """How far back each reading goes: servers' clocks are not the same, and commits take a while."""
 
 ALL_EVERY = 1_000
-"""How often all of them are read anew, in readings."""
+"""How often all of them are read anew and the expired ones forgotten, in readings."""
 
 
 async def revoke(services: Services, revocation: Revocation) -> None:
@@ -59,7 +59,8 @@ async def follow(services: Services) -> None:
             if answered:
                 log.warning("cannot read revocations", error=type(error).__name__)
             answered = False
-        services.tokens.revocations.forget_expired(services.now_ms())
+        if everything:
+            services.tokens.revocations.forget_expired(services.now_ms())
 
 
 async def _read(services: Services, since: int) -> None:
