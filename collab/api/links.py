@@ -120,12 +120,17 @@ class Secret(BaseModel):
         LinksFull,
         BodyTooLarge,
         Unprocessable,
+        TooMany,
         NotReady,
     ),
     dependencies=NO_QUERY,
 )
 async def make(
-    body: NewLink, document: SharableDocument, caller: Caller, services: Services
+    body: NewLink,
+    document: SharableDocument,
+    caller: Caller,
+    services: Services,
+    request: Request,
 ) -> Link:
     """A link that gives a role, until a time or for good, to who knows its password if it has one.
 
@@ -135,7 +140,11 @@ async def make(
     expires_at = None if body.expires_at is None else to_ms(body.expires_at, "/expires_at")
     if expires_at is not None and expires_at <= now:
         raise Unprocessable("must lie in the future", pointer="/expires_at")
-    hashed = None if body.password is None else await services.passwords.hash(body.password)
+    hashed = None
+    if body.password is not None:
+        # As dear as a guess: nobody keeps all others from signing in by it.
+        await services.guessing.take(Guessed.ADDRESS, client_address(request))
+        hashed = await services.passwords.hash(body.password)
     link = await services.database.write(
         partial(
             links.add,

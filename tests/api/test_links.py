@@ -219,6 +219,19 @@ class TestPasswords:
         api.clock.now_s += 60
         assert (await come(bob, made, password="tea")).status_code == 200
 
+    async def test_from_one_address_passwords_are_hashed_only_so_often(
+        self, serve: Callable[..., AbstractAsyncContextManager[Api]]
+    ) -> None:
+        async with serve(address_guesses=2) as api:
+            ada = await api.user()
+            it = await document(ada)
+            for _ in range(2):
+                await link(ada, it, password="tea")
+            body = {"role": "viewer", "password": "tea"}
+            refused = await ada.post(f"/v1/documents/{it}/links", body)
+            assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+            await link(ada, it)
+
     @pytest.mark.parametrize("password", ["", "x" * 257, 7])
     async def test_a_password_has_1_to_256_characters(self, api: Api, password: object) -> None:
         ada = await api.user("Ada")

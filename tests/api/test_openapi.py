@@ -58,7 +58,9 @@ DOCUMENTED = {
     ("get", "/v1/documents/{document_id}/access"): {200, 401, 404, 422, 503},
     ("put", "/v1/documents/{document_id}/access"): {200, 400, 401, 403, 404, 413, 422, 503},
     ("get", "/v1/documents/{document_id}/links"): {200, 400, 401, 403, 404, 422, 503},
-    ("post", "/v1/documents/{document_id}/links"): {*(201, 400, 401, 403, 404, 409, 413, 422, 503)},
+    ("post", "/v1/documents/{document_id}/links"): {
+        *(201, 400, 401, 403, 404, 409, 413, 422, 429, 503)
+    },
     ("delete", "/v1/documents/{document_id}/links/{link_id}"): {204, 401, 403, 404, 422, 503},
     ("post", "/v1/links"): {200, 400, 401, 403, 404, 413, 422, 429, 503},
     ("get", "/v1/documents/{document_id}/audit"): {200, 400, 401, 403, 404, 422, 503},
