@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from sqlalchemy import Connection
 
-from collab.access.roles import Role
+from collab.access.roles import Action, Role, require
 from collab.api.deps import (
     NO_QUERY,
     Caller,
@@ -40,7 +40,7 @@ from collab.errors import (
     Unprocessable,
 )
 from collab.rooms.registry import Registry
-from collab.storage import documents, listing
+from collab.storage import access, documents, listing
 from collab.storage.history import first_segment
 from collab.storage.ids import new_id
 
@@ -234,9 +234,16 @@ async def rename(body: Renaming, document: RenamableDocument, services: Services
     responses=documented(Unauthorized, Denied, NotFound, Unprocessable, NotReady),
     dependencies=NO_QUERY,
 )
-async def delete(document: DeletableDocument, services: Services) -> None:
+async def delete(document: DeletableDocument, caller: Caller, services: Services) -> None:
     """Delete it for everybody and for good: its owner alone may. Its editors' sessions end."""
-    await services.database.write(lambda connection: documents.delete(connection, document.id))
+    now = services.now_ms()
+
+    def remove(connection: Connection) -> None:
+        # Once more: it may have been handed over meanwhile.
+        require(access.hold(connection, document.id, caller, now).role, Action.DELETE)
+        documents.delete(connection, document.id)
+
+    await services.database.write(remove)
     await services.registry.remove(document.id)
 
 

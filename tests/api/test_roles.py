@@ -251,3 +251,20 @@ async def test_who_loses_their_role_between_two_calls_is_answered_by_the_one_the
     answer = await bob.put(it, "mine", "*")
     assert_problem(answer, 403, "forbidden", "Not allowed", "a viewer may not write")
     assert await ada.text(it) == "Hello"
+
+
+async def test_who_hands_a_document_over_while_they_delete_it_does_not_delete_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob, it = await standing(api, CASES["an editor"])
+    write = api.services.database.write
+
+    async def handed_over_before(work: Any) -> Any:
+        monkeypatch.undo()
+        assert (await give(ada, it, bob.id, "owner")).status_code == 200
+        return await write(work)
+
+    monkeypatch.setattr(api.services.database, "write", handed_over_before)
+    answer = await ada.call("DELETE", f"/v1/documents/{it}")
+    assert_problem(answer, 403, "forbidden", "Not allowed", "an editor may not delete")
+    assert (await bob.get(f"/v1/documents/{it}")).json()["role"] == "owner"
