@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 VALID_MS = 30_000
 TICKET_BYTES = 24
+
+FORGOTTEN_BY_EACH = 2
+"""How many expired tickets each new one takes the place of: there are never many of them."""
+
 _TICKET = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 
 
@@ -36,6 +40,7 @@ def make(connection: Connection, document_id: str, identity: Identity, now: int)
     known = select(documents.c.id).where(documents.c.id == document_id).with_for_update(read=True)
     if connection.execute(known).one_or_none() is None:
         raise NotFound("there is no such document")
+    forget_expired(connection, now, FORGOTTEN_BY_EACH)
     ticket = secrets.token_urlsafe(TICKET_BYTES)
     expires_at = now + VALID_MS
     row = {

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from collab.access.roles import Role
 from collab.access.tokens import Identity
@@ -15,6 +15,8 @@ from collab.storage import tickets
 from collab.storage.tables import tickets as table
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from collab.storage.database import Database
     from tests.storage.saving import Bench
 
@@ -81,6 +83,20 @@ async def test_nothing_that_is_kept_is_a_ticket(bench: Bench) -> None:
 async def test_there_is_none_for_a_document_that_is_not_there(bench: Bench) -> None:
     with pytest.raises(NotFound):
         await make(bench.database, "nowhere")
+
+
+async def test_whoever_makes_tickets_without_end_fills_no_table(bench: Bench) -> None:
+    await bench.document("d")
+    for _ in range(4):
+        await make(bench.database)
+
+    def make_later(connection: Connection) -> None:
+        tickets.make(connection, "d", ADA, NOW + 30_000)
+
+    for _ in range(4):
+        await bench.database.write(make_later)
+    count = select(func.count()).select_from(table)
+    assert await bench.database.look_up(lambda connection: connection.scalar(count)) == 4
 
 
 async def test_expired_ones_are_forgotten_some_at_a_time(bench: Bench) -> None:
