@@ -63,11 +63,12 @@ class Limits(BaseSettings):
     max_user_documents: int = Field(10_000, ge=1)  # that one user owns
     max_title_units: int = Field(200, ge=1)
 
-    # Guesses of a password: so many at once, and again one after so long. For one account or link,
-    # and for all from one address, which a whole school may share.
+    # Guesses of a password: so many at once, and again one after so long. For one account, for one
+    # link, by which a whole class may come, and for all from one address, which it may share.
     password_guesses: int = Field(10, ge=1)
+    link_guesses: int = Field(500, ge=1)
     password_guess_every_s: float = Field(60.0, gt=0)
-    address_guesses: int = Field(200, ge=1)
+    address_guesses: int = Field(500, ge=1)
     address_guess_every_s: float = Field(0.5, gt=0)
 
 

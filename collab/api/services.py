@@ -141,11 +141,11 @@ async def _all(services: Services, forget_some: Callable[[Connection], int]) -> 
 
 def guessing_at(database: Database, settings: Settings, clock: Callable[[], float]) -> Guessing:
     """The allowances that the settings name."""
-    one_password = Allowance(settings.password_guesses, settings.password_guess_every_s)
+    every_s = settings.password_guess_every_s
     allowances = {
         Guessed.ADDRESS: Allowance(settings.address_guesses, settings.address_guess_every_s),
-        Guessed.USERNAME: one_password,
-        Guessed.LINK: one_password,
+        Guessed.USERNAME: Allowance(settings.password_guesses, every_s),
+        Guessed.LINK: Allowance(settings.link_guesses, every_s),
     }
     return Guessing(database, allowances, lambda: int(clock() * 1000))
 

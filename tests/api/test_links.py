@@ -187,7 +187,7 @@ class TestPasswords:
     @pytest.fixture
     async def api(self, serve: Callable[..., AbstractAsyncContextManager[Api]]) -> Any:
         cheap = {"password_memory_kib": 32, "password_passes": 1}
-        async with serve(password_guesses=3, password_guess_every_s=60, **cheap) as api:
+        async with serve(link_guesses=3, password_guess_every_s=60, **cheap) as api:
             yield api
 
     async def test_a_link_with_a_password_asks_for_it(self, api: Api) -> None:
@@ -218,6 +218,17 @@ class TestPasswords:
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
         api.clock.now_s += 60
         assert (await come(bob, made, password="tea")).status_code == 200
+
+    async def test_a_class_that_comes_at_once_is_let_in(
+        self, serve: Callable[..., AbstractAsyncContextManager[Api]]
+    ) -> None:
+        async with serve() as api:
+            ada = await api.user("Ada")
+            it = await document(ada)
+            made = await link(ada, it, password="tea")
+            pupils = [await api.user(f"Pupil {n}") for n in range(40)]
+            answers = await asyncio.gather(*(come(each, made, password="tea") for each in pupils))
+            assert {answer.status_code for answer in answers} == {200}
 
     async def test_from_one_address_passwords_are_hashed_only_so_often(
         self, serve: Callable[..., AbstractAsyncContextManager[Api]]
