@@ -39,6 +39,11 @@ TICKS_PER_HEARTBEAT = 8
 
 SAFE_EVERY_S = 0.05
 
+CHECK_AFTER_S = 0.25
+"""After somebody has signed out: with all sessions that a server may have, a look takes a few
+hundredths of a second, and people sign out many times a second.
+"""
+
 OPEN_AGAIN_S = 2.0
 """How often a document is opened to order again what was lost, where that fails."""
 
@@ -73,6 +78,7 @@ class Registry:
             settings.max_memory_bytes, settings.max_unsaved_bytes, self._close_idle
         )
         self._closed = False
+        self._checking: asyncio.TimerHandle | None = None
         self._rooms: dict[str, OpenRoom] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._open_again_at: dict[str, float] = {}
@@ -341,7 +347,13 @@ class Registry:
             self._tick(tick, time.monotonic())
 
     def check_sessions(self) -> None:
-        """Something may have ended some of them just now."""
+        """Something may have ended some of them just now: look soon, once for all that does."""
+        if self._checking is None and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._checking = loop.call_later(CHECK_AFTER_S, self._check_sessions)
+
+    def _check_sessions(self) -> None:
+        self._checking = None
         now = time.monotonic()
         for room in tuple(self._rooms.values()):
             room.attendance.check(now)
@@ -362,6 +374,8 @@ class Registry:
         just now what nobody but this server has.
         """
         self._closed = True
+        if self._checking is not None:
+            self._checking.cancel()
         await self._stop_opening()
         for room in tuple(self._rooms.values()):
             room.say_goodbye()

@@ -115,3 +115,24 @@ async def test_x1_the_token_that_a_session_was_renewed_with_counts(server: Servi
     await peer.heard(2)
     await call(server, "/v1/auth/logout", token)
     assert await peer.closed() == 4401
+
+
+async def test_x1_of_many_who_sign_out_at_once_the_sessions_are_looked_at_once(
+    server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, document_id = services_of(server), await server.document()
+    ada = await server.join(document_id)
+    room = services.registry.peek(document_id)
+    assert room is not None
+    check, looks = room.attendance.check, list[float]()
+
+    def counted(now: float) -> None:
+        looks.append(now)
+        check(now)
+
+    monkeypatch.setattr(room.attendance, "check", counted)
+    for n in range(100):
+        revoking.heard(services, [of_user(f"user {n}", services.now_ms(), 3600)])
+    assert (await call(server, "/v1/auth/logout", await server.token())).status_code == 204
+    assert await ada.closed() == 4401
+    assert len(looks) < 100  # the registry looks now and then by itself
