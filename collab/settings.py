@@ -43,8 +43,8 @@ class Limits(BaseSettings):
     messages_per_second: int = Field(500, ge=10)
     user_pushes_per_second: int = Field(10_000, ge=1)  # in all sessions, and over REST
     document_pushes_per_second: int = Field(20_000, ge=1)
-    handshakes_per_second: int = Field(50, ge=1)  # from one address
-    handshakes_at_once: int = Field(500, ge=1)
+    handshakes_per_second: int = Field(100, ge=1)  # from one address
+    handshakes_at_once: int = Field(1_000, ge=1)
     stall_s: float = Field(60.0, gt=0)  # without reading anything of what waits for it
     slow_request_s: float = Field(10.0, gt=0)  # for a head; a body may lag so far behind
     min_bytes_per_second: int = Field(1_024, ge=1)  # of a body, and of an answer that is read

@@ -163,7 +163,8 @@ async def register(
     account = Account(user, wanted, await services.passwords.hash(body.password))
     at = services.now_ms()
     await services.database.write(lambda connection: accounts.add(connection, account, at))
-    return signed_in(services, user, account)
+    # Of the guest's sign-in: to sign out ends the guest's tokens too.
+    return signed_in(services, user, account, renewed=caller)
 
 
 @router.post(

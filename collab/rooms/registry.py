@@ -131,12 +131,14 @@ class Registry:
 
     async def access_changed(self, document_id: str) -> None:
         """Who may do what with a document has changed, as the database has it: everybody's standing
-        is looked at again, on every server (X2).
+        is looked at again, on every server (X2); on this one before it returns, if that is soon.
         """
         room = self._rooms.get(document_id)
         if room is not None:
             room.access_changed()
         await self._log.access_changed(document_id)
+        if room is not None:
+            await room.standings.looked()
 
     def occupied(self) -> list[str]:
         """The documents that somebody is in."""

@@ -32,6 +32,8 @@ PAUSE_S = 0.05
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.1, 2.0
 
+LOOKED_S = 1.0
+
 LATE_S = 0.01
 """How long after somebody's time is over it is looked at: it must be over by any clock."""
 
@@ -136,6 +138,11 @@ class Standings:
         self._wanted = True
         if self._looking is None and not self._closed:
             self._looking = asyncio.create_task(self._keep_looking(), name="standings")
+
+    async def looked(self) -> None:
+        """Return when what has changed before is known here; or after a while, if it cannot be."""
+        if self._looking is not None:
+            await asyncio.wait([self._looking], timeout=LOOKED_S)
 
     async def _keep_looking(self) -> None:
         backoff = Backoff(RETRY_FIRST_S, RETRY_MAX_S)

@@ -82,8 +82,11 @@ async def test_a_guest_who_registers_keeps_what_is_theirs(api: Api) -> None:
     ada = User(api.http, **(await log_in(api)).json())
     listed = (await ada.get("/v1/documents")).json()["items"]
     assert [(each["id"], each["role"]) for each in listed] == [(made["id"], "owner")]
-    # The token from before is still of the same user.
+    # The token from before is still of the same user, and of the same sign-in.
     assert (await guest.get("/v1/me")).json() == expected
+    registered = User(api.http, **answer.json())
+    assert (await registered.post("/v1/auth/logout")).status_code == 204
+    assert (await guest.get("/v1/me")).status_code == 401
 
 
 async def test_who_has_an_account_makes_no_other(api: Api) -> None:
