@@ -4,7 +4,8 @@
 VENV    := .venv
 PYTHON  := $(VENV)/bin/python
 UV      := $(VENV)/bin/uv
-WORKERS ?= 2
+# More than processors: many tests wait more than they work.
+WORKERS ?= 3
 
 PAGE    := $(shell find web/src web/session web/public web/index.html web/*.ts 2>/dev/null)
 
