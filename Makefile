@@ -4,8 +4,7 @@
 VENV    := .venv
 PYTHON  := $(VENV)/bin/python
 UV      := $(VENV)/bin/uv
-# More than processors: many tests wait more than they work.
-WORKERS ?= 3
+WORKERS ?= 2
 
 PAGE    := $(shell find web/src web/session web/public web/index.html web/*.ts 2>/dev/null)
 
