@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from pydantic.config import JsonDict
 
 from collab.access.roles import Role
 from collab.api.deps import AuditedDocument, Services
+from collab.api.paging import PlainPageQuery
 from collab.api.problems import documented
 from collab.api.times import from_ms
 from collab.errors import BadRequest, Denied, NotFound, NotReady, Unauthorized, Unprocessable
@@ -63,19 +64,12 @@ class Trail(BaseModel):
     next: str | None
 
 
-class TrailQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    limit: int = Field(50, ge=1, le=100)
-    cursor: str | None = None
-
-
 @router.get(
     "/audit",
     responses=documented(BadRequest, Unauthorized, Denied, NotFound, Unprocessable, NotReady),
 )
 async def page(
-    document: AuditedDocument, services: Services, query: Annotated[TrailQuery, Query()]
+    document: AuditedDocument, services: Services, query: Annotated[PlainPageQuery, Query()]
 ) -> Trail:
     """What changed about who may do what, newest first, a page at a time."""
     before = None

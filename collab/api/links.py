@@ -14,6 +14,7 @@ from collab.api import services
 from collab.api.address import client_address
 from collab.api.deps import NO_QUERY, Caller, Services, SharableDocument
 from collab.api.documents import Document, SharedRole, shown
+from collab.api.paging import PlainPageQuery
 from collab.api.problems import documented
 from collab.api.times import from_ms, to_ms
 from collab.errors import (
@@ -89,13 +90,6 @@ class LinkPage(BaseModel):
     next: str | None
 
 
-class LinksQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    limit: int = Field(50, ge=1, le=100)
-    cursor: str | None = None
-
-
 class Secret(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -164,7 +158,7 @@ async def make(
     "", responses=documented(BadRequest, Unauthorized, Denied, NotFound, Unprocessable, NotReady)
 )
 async def page(
-    document: SharableDocument, services: Services, query: Annotated[LinksQuery, Query()]
+    document: SharableDocument, services: Services, query: Annotated[PlainPageQuery, Query()]
 ) -> LinkPage:
     """The links in the order in which they were made, those that have expired too."""
     found = await services.database.look_up(

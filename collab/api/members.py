@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from pydantic.config import JsonDict
 
 from collab.access.roles import Role
@@ -18,6 +18,7 @@ from collab.api.deps import (
     SharableDocument,
 )
 from collab.api.documents import SharedRole
+from collab.api.paging import PlainPageQuery
 from collab.api.problems import documented
 from collab.api.times import from_ms
 from collab.errors import (
@@ -78,13 +79,6 @@ class MemberPage(BaseModel):
     next: str | None
 
 
-class MembersQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    limit: int = Field(50, ge=1, le=100)
-    cursor: str | None = None
-
-
 class GivenRole(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, json_schema_extra={"examples": [{"role": "editor"}]}
@@ -117,7 +111,7 @@ class Access(BaseModel):
     responses=documented(BadRequest, Unauthorized, Denied, NotFound, Unprocessable, NotReady),
 )
 async def page(
-    document: DocumentWithMembers, services: Services, query: Annotated[MembersQuery, Query()]
+    document: DocumentWithMembers, services: Services, query: Annotated[PlainPageQuery, Query()]
 ) -> MemberPage:
     """The members: the owner, then the others in the order in which they came, a page at a time."""
     found = await services.database.look_up(

@@ -108,7 +108,7 @@ documents = Table(
 )
 
 # Who has a document on their list. `role` is theirs until `until`; "visitor": what `anyone` has;
-# "removed": none, whatever anyone has. Who came by a link goes when it is revoked.
+# "removed": none, whatever anyone has. Who came by a link is a visitor when it is revoked.
 members = Table(
     "members",
     metadata,
