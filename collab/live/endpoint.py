@@ -19,7 +19,7 @@ from collab.errors import CloseCode, NotReady, Problem, SessionEnd, Unauthorized
 from collab.live import handshake
 from collab.live.asgi import sending
 from collab.live.session import Session
-from collab.live.transport import Transport, framed
+from collab.live.transport import Transport, offered
 from collab.log.entry import public_name
 from collab.storage import documents, history, tickets
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 router = APIRouter()
+
+PONG_S = 10.0
+"""How long a client may take to show that it is there, where it has a session already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ async def live(websocket: WebSocket, document_id: str) -> None:
                 finally:
                     room.attendance.depart(newcomer.client, arrival)
             # Its place is free when its connection is gone, not when it was told to go.
-            ready = framed(websocket.scope)
+            ready = offered(websocket.scope)
             if ready is not None:
                 await ready.ended()
     except Problem as problem:
@@ -127,6 +130,11 @@ async def _serve(
         await websocket.accept()
         services.counts.handshakes[101] += 1
         async with _transport(websocket) as transport:
+            if room.attendance.has(newcomer.client) and not await transport.answers(PONG_S):
+                # It was long under way, or lay in front of a server that slept: its client has
+                # given it up, and the session that it would replace may be the one that lives.
+                transport.close(CloseCode.SILENT, "nobody is there any more")
+                return
             # No await from here to `start`: what is ordered meanwhile would be missed.
             resumed = _resumed(room, resume)
             session = Session(
@@ -191,7 +199,7 @@ async def _settle(
 
 @asynccontextmanager
 async def _transport(websocket: WebSocket) -> AsyncIterator[Transport]:
-    ready = framed(websocket.scope)
+    ready = offered(websocket.scope)
     if ready is not None:
         yield ready
         return

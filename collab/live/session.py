@@ -121,6 +121,7 @@ class Session:
         self._pushes = pushes
         self._role_told = True
         self._state: State = Idle(last_seq)
+        self._settled = -1
         now = time.monotonic()
         self._pace = pace.Pace(limits, now)
         self._heard_at = self._moved_at = now
@@ -190,6 +191,8 @@ class Session:
         One that is ordered is free, but for its rebase: it has a limit of its own, and its author
         waits for it.
         """
+        if push.seq <= self._settled:
+            raise SessionEnd(CloseCode.REPLACED, "a newer session of this client came")
         last_seq = self._last_seq()
         if push.seq <= last_seq:
             raise SessionEnd(CloseCode.PROTOCOL, f"seq must be larger than {last_seq}")
@@ -307,6 +310,9 @@ class Session:
                 return True
 
     # -- What became of its push --------------------------------------------------------------
+
+    def settled(self, seq: int) -> None:
+        self._settled = max(self._settled, seq)
 
     def ordered(self, seq: int, last: int) -> None:
         if self._state == InFlight(seq):

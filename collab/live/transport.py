@@ -7,6 +7,7 @@ Under any other ASGI server each message is sent on its own (`collab.live.asgi`)
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -75,6 +76,9 @@ class Transport(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Close the connection, after what was written; cut it if that takes too long."""
 
+    async def answers(self, timeout_s: float) -> bool:
+        """Whether the client is there: it answers a ping in time. Called before it is read from."""
+
     async def ended(self) -> None:
         """Wait until the connection is gone. It is called when the conversation is over."""
 
@@ -102,6 +106,8 @@ class FramedProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self._unparsed = bytearray()
         self._gone = asyncio.Event()
+        self._ping = b""
+        self._answered = asyncio.Event()
         self._close_timeout_s = CLOSE_TIMEOUT_S
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -112,6 +118,7 @@ class FramedProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         self._unparsed.clear()
         self._gone.set()
+        self._answered.set()
 
     # -- What comes in ------------------------------------------------------------------------
 
@@ -153,7 +160,8 @@ class FramedProtocol(WebSocketsSansIOProtocol):
         if self.handshake_initiated and not self.handshake_complete:
             extensions = self.scope["extensions"]
             assert extensions is not None
-            extensions[EXTENSION] = {"protocol": self}  # before the application's task runs
+            # Before the application's task runs.
+            extensions[EXTENSION] = {"transport": FramedTransport(self)}
             # Nothing more is read before the application takes the connection.
             self.read_paused = True
             self.transport.pause_reading()
@@ -171,6 +179,8 @@ class FramedProtocol(WebSocketsSansIOProtocol):
 
     def handle_pong(self, event: Frame) -> None:
         super().handle_pong(event)
+        if bytes(event.data) == self._ping:
+            self._answered.set()
         self._noise()
 
     def send_receive_event_to_app(self) -> None:
@@ -251,6 +261,19 @@ class FramedProtocol(WebSocketsSansIOProtocol):
         self._close_timeout_s = timeout_s
         self.close_timer = self.loop.call_later(timeout_s, self.transport.abort)
 
+    async def answers(self, timeout_s: float) -> bool:
+        self._ping = secrets.token_bytes(8)
+        self.conn.send_ping(self._ping)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.read_paused = False
+        self.transport.resume_reading()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._answered.wait()
+        except TimeoutError:
+            return False
+        return self.open
+
     async def ended(self) -> None:
         # A client may have closed and yet not read what is unsent, which nothing else bounds.
         try:
@@ -305,14 +328,17 @@ class FramedTransport:
     def close(self, code: int, reason: str) -> None:
         self._protocol.close(code, reason)
 
+    async def answers(self, timeout_s: float) -> bool:
+        return await self._protocol.answers(timeout_s)
+
     async def ended(self) -> None:
         await self._protocol.ended()
 
 
-def framed(scope: Any) -> FramedTransport | None:
-    """The ready-frame transport of a connection, if the server offers it."""
-    offered = (scope.get("extensions") or {}).get(EXTENSION)
-    return None if offered is None else FramedTransport(offered["protocol"])
+def offered(scope: Any) -> Transport | None:
+    """The transport that the server itself has for a connection, if it has one."""
+    extension = (scope.get("extensions") or {}).get(EXTENSION)
+    return None if extension is None else extension["transport"]
 
 
 def _is_utf_8(parts: list[bytes]) -> bool:

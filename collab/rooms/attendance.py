@@ -33,6 +33,9 @@ class Author(Protocol):
 class Session(Reader, Watcher, Author, Protocol):
     """A session, as its room sees it."""
 
+    def settled(self, seq: int) -> None:
+        """Take no push up to this seq any more: what became of it is told to a newer session."""
+
     def end(self, reason: SessionEnd) -> None:
         """Leave the room, and close the connection."""
 
@@ -78,6 +81,10 @@ class Attendance:
         latest = max(self._arrivals.get(client, ()), default=arrival)
         return latest <= arrival and not self._neighbours.overtook(client, arrival)
 
+    def has(self, client: str) -> bool:
+        """Whether this client has a session, or is about to have one on another server."""
+        return client in self._sessions or self._neighbours.has(client)
+
     def depart(self, client: str, arrival: int) -> None:
         """The handshake, or the session that it led to, is over."""
         arrivals = self._arrivals.get(client, set())
@@ -113,6 +120,12 @@ class Attendance:
         if older is not None:
             self.leave(older)
             older.end(_replaced())
+
+    def settle(self, client: str, seq: int) -> None:
+        """The fate of a push of this client is being settled: its session gives no more of it."""
+        session = self._sessions.get(client)
+        if session is not None:
+            session.settled(seq)
 
     def say_goodbye(self) -> None:
         for session in self.sessions():

@@ -223,9 +223,10 @@ class OpenRoom:
     async def fate(self, client: str, seq: int) -> bool:
         """Settle a push (H7): whether it took effect, as far as the kept history tells.
 
-        Ends the client's session first. Raises `Unavailable` while the fate cannot be settled.
+        The client's session, if it has one here, takes it no more. Raises `Unavailable` while the
+        fate cannot be settled.
         """
-        self.attendance.replace(client)
+        self.attendance.settle(client, seq)
         await self.feed.settle(client, seq)
         return self._room.history.took_effect(client, seq)
 

@@ -73,6 +73,8 @@ class Session:
     def refused(self, seq: int, refusal: Refusal) -> None:
         self.heard.append((seq, refusal.code))
 
+    def settled(self, seq: int) -> None: ...
+
     def end(self, reason: SessionEnd) -> None:
         self.ended.append(reason.close)
 

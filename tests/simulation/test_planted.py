@@ -17,6 +17,8 @@ from collab.log.redis.stream import Push
 from collab.rooms.open_room import OpenRoom
 from collab.rooms.saving import Saving
 from collab.rooms.standings import Standings
+from tests.simulation.faults import CutEditor, Pause, Plan
+from tests.simulation.websocket import ServedConnection
 from tests.simulation.world import Failure, World
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collab.log.entry import Entry
     from collab.log.redis.healing import Holder
     from collab.storage.runs import Row
+    from tests.simulation.faults import Fault
 
 
 def shown_before_it_is_appended(patch: pytest.MonkeyPatch) -> None:
@@ -83,6 +86,11 @@ def roles_that_stay(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Standings, "look", lambda _: None)
 
 
+async def taken_for_there(connection: ServedConnection, timeout_s: float) -> bool:
+    """Whoever sent a handshake is there, however long it was under way."""
+    return True
+
+
 FIRST_SEED: dict[object, int] = {
     trimmed_too_early: 88,
     not_settled_before_a_fresh_start: 330,
@@ -112,3 +120,22 @@ def test_a_planted_bug_is_found(
 def _run_until_it_is_found(first: int) -> None:
     for seed in range(first, first + 100):
         World(seed).run()
+
+
+def _let_a_server_sleep() -> None:
+    """While it does, editors lose their connections and do not know it at once."""
+    cuts = [(2.1 + 1.2 * number, CutEditor(told=False)) for number in range(8)]
+    faults: list[tuple[float, Fault]] = [(2.0, Pause(8.0)), *cuts]
+    plan = Plan(redis=True, servers=2, people=3, seconds=14.0, faults=faults)
+    for seed in range(6, 12):
+        World(seed, plan).run()
+
+
+def test_h7_a_handshake_that_its_client_has_given_up_replaces_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that wakes takes it for the newest: its client has to show that it is there."""
+    _let_a_server_sleep()
+    monkeypatch.setattr(ServedConnection, "answers", taken_for_there)
+    with pytest.raises(Failure, match="a newer session of this client came"):
+        _let_a_server_sleep()

@@ -15,15 +15,18 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Close
 
 from collab.client import connection as client_connection
+from collab.errors import CloseCode
 from collab.live import endpoint
+from collab.live.transport import EXTENSION, close_timeout_s
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 
+    from collab.rooms.frames import Batch
     from tests.simulation.network import End
 
 MAX_UNDER_WAY = 8
-"""How many messages are under way to a client before its server has to wait."""
+"""With so many messages under way to a client, its server is to send no more."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +55,27 @@ class ClientGone(OSError):
 
 
 class ServedConnection:
-    """One WebSocket, as an ASGI server hands it to the application."""
+    """One WebSocket, as uvicorn hands it to the application; it is its own `Transport`."""
 
     def __init__(self, end: End, app: object, failed: Callable[[str], None]) -> None:
+        self.on_drain: Callable[[], None] | None = None
+        self.on_noise: Callable[[], None] | None = None
+        self.on_shutdown: Callable[[], None] | None = None
         self._end = end
         self._app = app
         self._failed = failed
+        self._closing = False
+        self._full = False
+        self._patience_s = close_timeout_s(CloseCode.RESTART)
+        self._gone = asyncio.Event()
+        self._answered = asyncio.Event()
         self._events: deque[MutableMapping[str, Any]] = deque([{"type": "websocket.connect"}])
         self._heard = asyncio.Event()
-        self._room = asyncio.Event()
         self._answer: MutableMapping[str, Any] = {}
         self._heard.set()
         end.on_message = self._message
         end.on_lost = self._lost
-        end.on_room = self._room.set
+        end.on_room = self._drain
 
     async def serve(self, request: Request) -> None:
         scope = {
@@ -78,7 +88,10 @@ class ServedConnection:
             ],
             "client": ("127.0.0.1", 0),  # through a proxy that does not tell from where
             "subprotocols": [],
-            "extensions": {"websocket.http.response": {}},
+            "extensions": {
+                "websocket.http.response": {},
+                EXTENSION: {"transport": self},
+            },
             "app": self._app,
         }
         try:
@@ -94,12 +107,21 @@ class ServedConnection:
         kind, data = message
         if kind == "text":
             self._add({"type": "websocket.receive", "text": data})
+        elif kind == "pong":
+            self._answered.set()
         else:
             self._add({"type": "websocket.disconnect", "code": data})
 
     def _lost(self) -> None:
         self._add({"type": "websocket.disconnect", "code": 1006})
-        self._room.set()
+        self._gone.set()
+        self._answered.set()
+
+    def _drain(self) -> None:
+        if self._full and self.writable:
+            self._full = False
+            if self.on_drain is not None:
+                self.on_drain()
 
     def _add(self, event: MutableMapping[str, Any]) -> None:
         self._events.append(event)
@@ -113,18 +135,11 @@ class ServedConnection:
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
         end = self._end
-        while end.open and end.under_way >= MAX_UNDER_WAY:
-            self._room.clear()
-            await self._room.wait()
         if not end.open:
             raise ClientGone
         match message["type"]:
             case "websocket.accept":
                 end.send(("accepted", None))
-            case "websocket.send":
-                end.send(("text", message["text"]))
-            case "websocket.close":
-                end.send(("close", Close(message["code"], message.get("reason") or "")))
             case "websocket.http.response.start":
                 self._answer = message
             case "websocket.http.response.body":
@@ -135,6 +150,43 @@ class ServedConnection:
                 end.send(("refused", refusal))
             case kind:
                 raise AssertionError(kind)
+
+    # -- The transport ------------------------------------------------------------------------
+
+    @property
+    def writable(self) -> bool:
+        self._full = self._end.under_way >= MAX_UNDER_WAY
+        return self._end.open and not self._closing and not self._full
+
+    @property
+    def unsent(self) -> int:
+        return max(self._end.under_way - MAX_UNDER_WAY, 0)
+
+    def write(self, batch: Batch) -> None:
+        for payload in batch.payloads:
+            self._end.send(("text", payload.decode()))
+
+    def close(self, code: int, reason: str) -> None:
+        if self._closing or not self._end.open:
+            return
+        self._closing = True
+        self._patience_s = close_timeout_s(code)
+        self._add({"type": "websocket.disconnect", "code": code})
+        self._end.send(("close", Close(code, reason)))
+
+    async def answers(self, timeout_s: float) -> bool:
+        self._end.send(("ping", None))
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._answered.wait()
+        except TimeoutError:
+            return False
+        return self._end.open
+
+    async def ended(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_s):
+                await self._gone.wait()
 
 
 # -- The client's end ----------------------------------------------------------------------------
@@ -166,6 +218,8 @@ class ClientSocket:
             case "text":
                 self._messages.append(data)
                 self._heard.set()
+            case "ping":
+                self._end.send(("pong", data))
             case "close":
                 self._end.send(("close", data.code))
                 self._end.close()
