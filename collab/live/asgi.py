@@ -72,8 +72,8 @@ class AsgiTransport:
             self._patience.reschedule(asyncio.get_running_loop().time() + close_timeout_s(code))
             self._wake.set()
 
-    async def answers(self, timeout_s: float) -> bool:
-        return True  # ASGI knows no ping
+    def ping(self) -> bool:
+        return False  # ASGI knows none
 
     async def ended(self) -> None:
         """The server beneath sees to it, and does not tell."""

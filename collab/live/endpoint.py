@@ -35,9 +35,6 @@ log = structlog.get_logger(__name__)
 
 router = APIRouter()
 
-PONG_S = 10.0
-"""How long a client may take to show that it is there, where it has a session already."""
-
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
@@ -130,11 +127,6 @@ async def _serve(
         await websocket.accept()
         services.counts.handshakes[101] += 1
         async with _transport(websocket) as transport:
-            if room.attendance.has(newcomer.client) and not await transport.answers(PONG_S):
-                # It was long under way, or lay in front of a server that slept: its client has
-                # given it up, and the session that it would replace may be the one that lives.
-                transport.close(CloseCode.SILENT, "nobody is there any more")
-                return
             # No await from here to `start`: what is ordered meanwhile would be missed.
             resumed = _resumed(room, resume)
             session = Session(

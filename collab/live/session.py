@@ -127,6 +127,7 @@ class Session:
         self._heard_at = self._moved_at = now
         self._unsent = 0
         self._told: Callable[[], None] = lambda: None
+        self._heard = False
         self._leaving: asyncio.TimerHandle | None = None
 
     def start(self, welcome: bytes, arrival: int, told: Callable[[], None]) -> None:
@@ -135,6 +136,7 @@ class Session:
         `told` is called when the welcome is out, or the session is over; perhaps more than once.
         """
         self._told = told
+        pinged = self._transport.ping()
         self._transport.write(Batch(welcome))
         self._transport.on_drain = self._drained
         self._transport.on_noise = self.heard_noise
@@ -144,6 +146,8 @@ class Session:
         self._room.standings.join(self, self._seen)
         self._room.attendance.join(self, arrival)
         self._room.fanout.catch_up(self)
+        if not pinged:
+            self._is_there()
         self._check_token()  # it was verified a while ago
 
     # -- What comes in ------------------------------------------------------------------------
@@ -154,6 +158,7 @@ class Session:
         Returns the token that the client would go on with, if it sent one: it has to be verified
         before the next message is taken (X1).
         """
+        self._is_there()
         if isinstance(self._state, Ended):
             return None
         self._heard_at = time.monotonic()
@@ -180,10 +185,17 @@ class Session:
 
     def heard_noise(self) -> None:
         """A frame came in that carries no message: a ping, a pong, or a part of a message."""
+        self._is_there()
         try:
             self._pace.pay(1, time.monotonic())
         except SessionEnd as reason:
             self.end(reason)
+
+    def _is_there(self) -> None:
+        """The handshake was not one that its client has given up since."""
+        if not self._heard:
+            self._heard = True
+            self._room.attendance.heard(self)
 
     def _push(self, push: messages.Push, price: float) -> float:
         """Order it or refuse it. Returns what it costs; `price` is that of a message of its length.

@@ -7,7 +7,6 @@ Under any other ASGI server each message is sent on its own (`collab.live.asgi`)
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,6 +52,10 @@ def close_timeout_s(code: int) -> float:
     return CLOSE_TIMEOUTS_S.get(code, CLOSE_TIMEOUT_S)
 
 
+PING = b"\x89\x00"
+"""A WebSocket ping that carries nothing (RFC 6455, 5.5.2)."""
+
+
 class Transport(Protocol):
     """The way to one client.
 
@@ -76,8 +79,8 @@ class Transport(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Close the connection, after what was written; cut it if that takes too long."""
 
-    async def answers(self, timeout_s: float) -> bool:
-        """Whether the client is there: it answers a ping in time. Called before it is read from."""
+    def ping(self) -> bool:
+        """Ask the client for a frame, which tells that it is there. False if that cannot be."""
 
     async def ended(self) -> None:
         """Wait until the connection is gone. It is called when the conversation is over."""
@@ -106,8 +109,6 @@ class FramedProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self._unparsed = bytearray()
         self._gone = asyncio.Event()
-        self._ping = b""
-        self._answered = asyncio.Event()
         self._close_timeout_s = CLOSE_TIMEOUT_S
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -118,7 +119,6 @@ class FramedProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         self._unparsed.clear()
         self._gone.set()
-        self._answered.set()
 
     # -- What comes in ------------------------------------------------------------------------
 
@@ -179,8 +179,6 @@ class FramedProtocol(WebSocketsSansIOProtocol):
 
     def handle_pong(self, event: Frame) -> None:
         super().handle_pong(event)
-        if bytes(event.data) == self._ping:
-            self._answered.set()
         self._noise()
 
     def send_receive_event_to_app(self) -> None:
@@ -261,19 +259,6 @@ class FramedProtocol(WebSocketsSansIOProtocol):
         self._close_timeout_s = timeout_s
         self.close_timer = self.loop.call_later(timeout_s, self.transport.abort)
 
-    async def answers(self, timeout_s: float) -> bool:
-        self._ping = secrets.token_bytes(8)
-        self.conn.send_ping(self._ping)
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.read_paused = False
-        self.transport.resume_reading()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._answered.wait()
-        except TimeoutError:
-            return False
-        return self.open
-
     async def ended(self) -> None:
         # A client may have closed and yet not read what is unsent, which nothing else bounds.
         try:
@@ -328,8 +313,9 @@ class FramedTransport:
     def close(self, code: int, reason: str) -> None:
         self._protocol.close(code, reason)
 
-    async def answers(self, timeout_s: float) -> bool:
-        return await self._protocol.answers(timeout_s)
+    def ping(self) -> bool:
+        self._protocol.transport.write(PING)
+        return True
 
     async def ended(self) -> None:
         await self._protocol.ended()

@@ -1,4 +1,4 @@
-"""Who is in a room on this server: of each client one session, the newest (H7)."""
+"""Who is in a room on this server: of each client one session, the newest that was heard (H7)."""
 
 from __future__ import annotations
 
@@ -60,12 +60,13 @@ class Attendance:
         self._presenter = presenter
         self._neighbours = neighbours
         self._contained = containment
-        self._sessions: dict[str, Session] = {}
+        self._joined: dict[Session, int] = {}  # with when their handshakes arrived
+        self._sessions: dict[str, Session] = {}  # of those the clients', which were heard
         self._arrivals: dict[str, set[int]] = {}
         self._closed: SessionEnd | None = None
 
     def sessions(self) -> tuple[Session, ...]:
-        return tuple(self._sessions.values())
+        return tuple(self._joined)
 
     def arrive(self, client: str, arrival: int) -> None:
         """A handshake of this client is here; `arrival` is when it came, by the server's clock."""
@@ -81,10 +82,6 @@ class Attendance:
         latest = max(self._arrivals.get(client, ()), default=arrival)
         return latest <= arrival and not self._neighbours.overtook(client, arrival)
 
-    def has(self, client: str) -> bool:
-        """Whether this client has a session, or is about to have one on another server."""
-        return client in self._sessions or self._neighbours.has(client)
-
     def depart(self, client: str, arrival: int) -> None:
         """The handshake, or the session that it led to, is over."""
         arrivals = self._arrivals.get(client, set())
@@ -93,21 +90,40 @@ class Attendance:
             self._arrivals.pop(client, None)
 
     def join(self, session: Session, arrival: int) -> None:
-        """Show a session all that comes after its position."""
-        if not self.is_newest(session.client, arrival):
-            overtaken_here = max(self._arrivals.get(session.client, ()), default=0) > arrival
-            session.end(_replaced() if overtaken_here else _overtaken())
+        """Show a session all that comes after its position. It replaces nobody before it is heard:
+        its handshake may have come long after its client had given it up.
+        """
+        if self._is_outdated(session, arrival):
             return
-        self.replace(session.client)
         if self._closed is not None:
             session.end(self._closed)
             return
-        self._sessions[session.client] = session
+        self._joined[session] = arrival
         with self._contained:
             self._fanout.add(session)
+            self._presenter.watch(session)
+
+    def heard(self, session: Session) -> None:
+        """Its client is there: this is its session from now on, and an older one ends."""
+        arrival = self._joined.get(session)
+        if arrival is None or self._is_outdated(session, arrival):
+            return
+        self.replace(session.client)
+        self._sessions[session.client] = session
+        with self._contained:
             self._presenter.join(session, arrival)
 
+    def _is_outdated(self, session: Session, arrival: int) -> bool:
+        """End a session if a later one of its client is there, or may be."""
+        if self.is_newest(session.client, arrival):
+            return False
+        one = self._sessions.get(session.client)
+        replaced = one is not None and self._joined[one] > arrival
+        session.end(_replaced() if replaced else _overtaken())
+        return True
+
     def leave(self, session: Session) -> None:
+        self._joined.pop(session, None)
         if self._sessions.get(session.client) is session:
             del self._sessions[session.client]
         with self._contained:
@@ -115,17 +131,17 @@ class Attendance:
             self._presenter.leave(session)
 
     def replace(self, client: str) -> None:
-        """End the session of a client, so that nothing more of it is ordered."""
+        """End the session of a client: a newer one has come."""
         older = self._sessions.get(client)
         if older is not None:
             self.leave(older)
             older.end(_replaced())
 
     def settle(self, client: str, seq: int) -> None:
-        """The fate of a push of this client is being settled: its session gives no more of it."""
-        session = self._sessions.get(client)
-        if session is not None:
-            session.settled(seq)
+        """The fate of a push of this client is being settled: no session gives it any more."""
+        for session in self._joined:
+            if session.client == client:
+                session.settled(seq)
 
     def say_goodbye(self) -> None:
         for session in self.sessions():
@@ -151,7 +167,7 @@ def _replaced() -> SessionEnd:
 
 
 def _overtaken() -> SessionEnd:
-    """By a handshake on another server, whose clock is not quite the same: whoever is sent away may
-    be the one that is there, and comes back with a later time.
+    """By a handshake that may be nobody's any more, or on another server, whose clock is not quite
+    the same: whoever is sent away may be the one that is there, and comes back with a later time.
     """
-    return SessionEnd(CloseCode.RESTART, "a newer session of this client came elsewhere")
+    return SessionEnd(CloseCode.RESTART, "a newer session of this client is coming")

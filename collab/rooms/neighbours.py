@@ -116,10 +116,6 @@ class Neighbours:
         """
         self._tell(Arrived(self._server, client, arrival, joined=False))
 
-    def has(self, client: str) -> bool:
-        """Whether this client has a session elsewhere, or a handshake that may become one."""
-        return any(neighbour.latest(client) for neighbour in self._neighbours.values())
-
     def overtook(self, client: str, arrival: int) -> bool:
         """Whether a later handshake of this client, or the session it led to, is elsewhere."""
         return any(

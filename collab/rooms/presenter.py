@@ -64,6 +64,7 @@ class Presenter:
         self._interval_s = 1 / hz
         self._visible = visible
         self._watchers: dict[Watcher, None] = {}
+        self._present: set[Watcher] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_until = 0.0
         self._told = 0  # the version that was told last
@@ -80,17 +81,22 @@ class Presenter:
             peers = self._presence.news(-1, *self._visible()).peers
         return [peer for name, peer in peers.items() if name != client]
 
-    def join(self, watcher: Watcher, arrival: int) -> None:
-        """It was just told of everybody."""
-        self._presence.join(watcher.client, watcher.name, watcher.color)
-        self._neighbours.join(watcher.client, arrival)
+    def watch(self, watcher: Watcher) -> None:
+        """It was just told of everybody, and nobody is told of it yet."""
         watcher.presence = self._presence.version
         self._watchers[watcher] = None
+
+    def join(self, watcher: Watcher, arrival: int) -> None:
+        """From now on it is present."""
+        self._present.add(watcher)
+        self._presence.join(watcher.client, watcher.name, watcher.color)
+        self._neighbours.join(watcher.client, arrival)
         self.wake()
 
     def leave(self, watcher: Watcher) -> None:
-        if watcher in self._watchers:
-            del self._watchers[watcher]
+        self._watchers.pop(watcher, None)
+        if watcher in self._present:
+            self._present.remove(watcher)
             self._presence.leave(watcher.client)
             self._neighbours.leave(watcher.client)
             self.wake()

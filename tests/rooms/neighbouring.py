@@ -229,6 +229,7 @@ class Server:
             for peer in map(json.loads, self.room.presenter.everybody_but(session.client))
         }
         self.room.attendance.join(session, session.arrival)
+        self.room.attendance.heard(session)
         return session
 
     def join(self, client: str) -> Session:

@@ -79,6 +79,12 @@ class Session:
         self.ended.append(reason.close)
 
 
+def enter(room: OpenRoom, session: Session, arrival: int) -> None:
+    """Join, and be heard."""
+    room.attendance.join(session, arrival)
+    room.attendance.heard(session)
+
+
 @pytest.fixture
 def writer() -> Writer:
     return Writer()
@@ -129,7 +135,7 @@ async def test_a_push_is_shown_when_it_is_saved_and_not_before(
     room: OpenRoom, writer: Writer
 ) -> None:
     ada = Session("ada")
-    room.attendance.join(ada, 1)
+    enter(room, ada, 1)
     push(room, ada, 1)
     assert (room.revision, room.visible_revision, str(room.visible_text)) == (1, 0, "")
     assert not room.idle
@@ -158,8 +164,8 @@ async def test_h7_a_handshake_that_was_overtaken_does_not_end_the_newer_session(
     room.attendance.arrive("ada", 1)
     room.attendance.arrive("ada", 2)
     assert not room.attendance.is_newest("ada", 1)
-    room.attendance.join(second, 2)
-    room.attendance.join(first, 1)
+    enter(room, second, 2)
+    enter(room, first, 1)
     assert (first.ended, second.ended) == ([CloseCode.REPLACED], [])
     assert room.attendance.sessions() == (second,)
 
@@ -169,9 +175,9 @@ async def test_h7_arrivals_count_in_their_order_whoever_reaches_the_room_first(
 ) -> None:
     first, second = Session("ada"), Session("ada")
     room.attendance.arrive("ada", 2)
-    room.attendance.join(second, 2)
+    enter(room, second, 2)
     room.attendance.arrive("ada", 1)
-    room.attendance.join(first, 1)
+    enter(room, first, 1)
     assert room.attendance.sessions() == (second,)
 
 
@@ -180,16 +186,16 @@ async def test_h7_a_handshake_that_failed_leaves_the_older_one_its_place(room: O
     room.attendance.arrive("ada", 1)
     room.attendance.arrive("ada", 2)
     room.attendance.depart("ada", 2)
-    room.attendance.join(first, 1)
+    enter(room, first, 1)
     assert room.attendance.sessions() == (first,)
 
 
 async def test_a_newer_session_of_a_client_ends_the_older(room: OpenRoom) -> None:
     """L3: 4409."""
     first, second, other = Session("ada"), Session("ada"), Session("bob")
-    room.attendance.join(other, 1)
-    room.attendance.join(first, 2)
-    room.attendance.join(second, 3)
+    enter(room, other, 1)
+    enter(room, first, 2)
+    enter(room, second, 3)
     assert (first.ended, second.ended, other.ended) == ([CloseCode.REPLACED], [], [])
 
 
@@ -197,8 +203,8 @@ async def test_a_room_that_cannot_save_ends_its_sessions_and_takes_no_more(
     room: OpenRoom, writer: Writer, broken: list[OpenRoom]
 ) -> None:
     ada, bob = Session("ada"), Session("bob")
-    room.attendance.join(ada, 1)
-    room.attendance.join(bob, 2)
+    enter(room, ada, 1)
+    enter(room, bob, 2)
     push(room, ada, 1)
     push(room, bob, 1)
     writer.fail()
@@ -210,7 +216,7 @@ async def test_a_room_that_cannot_save_ends_its_sessions_and_takes_no_more(
     with pytest.raises(Unavailable):
         await room.fate("ada", 1)
     late = Session("eve")
-    room.attendance.join(late, 3)
+    enter(room, late, 3)
     assert late.ended == [CloseCode.RESTART]
 
 
@@ -219,12 +225,12 @@ async def test_x2_a_deleted_document_says_so_to_all_who_have_it_and_who_still_co
 ) -> None:
     """Also where the writer finds out before the registry."""
     ada = Session("ada")
-    room.attendance.join(ada, 1)
+    enter(room, ada, 1)
     push(room, ada, 1)
     writer.error = NotFound("the document was deleted")
     writer.fail()
     late = Session("eve")
-    room.attendance.join(late, 2)
+    enter(room, late, 2)
     assert ada.ended == late.ended == [CloseCode.DELETED]
 
 
@@ -317,8 +323,8 @@ async def test_a_failure_ends_the_room_for_all_who_use_it(
 ) -> None:
     """Nothing is put any more."""
     ada, bob = Session("ada"), Session("bob")
-    room.attendance.join(ada, 1)
-    room.attendance.join(bob, 2)
+    enter(room, ada, 1)
+    enter(room, bob, 2)
     push(room, ada, 1)
     shown = asyncio.create_task(room.shown(1))
     await asyncio.sleep(0)
@@ -337,7 +343,7 @@ async def test_a_session_that_cannot_even_end_does_not_keep_the_others(
 ) -> None:
     sessions = [Session("ada"), Session("bob"), Session("eve")]
     for arrival, session in enumerate(sessions):
-        room.attendance.join(session, arrival)
+        enter(room, session, arrival)
     for name in ("end", "check", "say_goodbye"):
         monkeypatch.setattr(sessions[1], name, None)
     room.check(0)
@@ -385,7 +391,7 @@ async def test_no_timer_holds_a_room_that_was_closed_with_its_sessions(
 ) -> None:
     room = opened(writer, [], budget)
     for arrival, session in enumerate((Session("ada"), Session("bob"), Session("eve"))):
-        room.attendance.join(session, arrival)
+        enter(room, session, arrival)
     room.close()
     closed = weakref.ref(room)
     del room
