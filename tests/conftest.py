@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,13 +19,21 @@ from tests.serving import Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
     from bench.redis import RedisServer
 
 
+MEMORY = Path("/dev/shm")
+ENOUGH_BYTES = 2 * 1024**3
+
+
 def pytest_configure() -> None:
-    """Tracebacks in the log are plain: to make a pretty one takes seconds."""
+    """Files of tests lie in memory where there is enough of it: whether a disk keeps what it was
+    given is not what they test. Tracebacks in the log are plain: to make a pretty one takes
+    seconds.
+    """
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 

@@ -17,6 +17,7 @@ from collab.api.app import create_app
 from collab.cli import server_config
 from collab.live.transport import FramedProtocol
 from collab.settings import Settings
+from tests.migrated import begin_in
 from tests.peer import Peer
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ async def serving(
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         chosen = Settings(port=port, data_dir=data_dir, secret=SECRET, **settings)
+        begin_in(chosen.data_dir)
         app = create_app(chosen)
         config = server_config(app, chosen)
         config.ws = ws

@@ -11,6 +11,7 @@ import pytest
 from collab.api.app import create_app
 from collab.settings import Settings
 from tests.api.client import Api, Clock
+from tests.migrated import begin_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,6 +29,7 @@ def serve(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Api]]:
     @asynccontextmanager
     async def serving(**given: Any) -> AsyncIterator[Api]:
         settings = Settings(**{"data_dir": tmp_path, "secret": SECRET, **CHEAP, **given})
+        begin_in(settings.data_dir)
         clock = Clock()
         app = create_app(settings, clock)
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)

@@ -23,6 +23,7 @@ from collab.storage.database import Database, database_at
 from collab.storage.upkeep import Upkeep
 from collab.storage.writer import Writer
 from collab.text import Change
+from tests.migrated import begin_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,9 +40,9 @@ PATIENCE_S = 10
 async def running(path: Path, units: int = 4, **settings: Any) -> AsyncIterator[Registry]:
     """A registry over a database that has the documents `d` and `e`, each of so many units."""
     chosen = Settings(data_dir=path, **settings)
+    begin_in(path)
     database = database_at(chosen.sqlalchemy_url)
     await database.start()
-    await database.migrate()
     await database.write(partial(_create, units=units))
     writer = Writer(database, Upkeep(database), chosen.commit_patience_s)
     registry = Registry(chosen, database, LocalLog(), writer)

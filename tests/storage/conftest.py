@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collab.storage.database import Database, database_at
+from tests.migrated import begin
 from tests.storage.saving import Bench, running
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     """Of a database that is empty, or has the tables already."""
     if request.param == "sqlite":
+        begin(tmp_path / "test.db")
         yield f"sqlite:///{tmp_path}/test.db"
         return
     async with request.getfixturevalue("postgres").database() as made:

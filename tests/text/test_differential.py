@@ -21,7 +21,7 @@ from collab.text import Change, Text, to_units
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CASES = int(os.environ.get("COLLAB_DIFFERENTIAL_CASES", "100000"))
+CASES = int(os.environ.get("COLLAB_DIFFERENTIAL_CASES", "40000"))
 FIRST_SEED = int(os.environ.get("COLLAB_DIFFERENTIAL_SEED", "1"))
 BATCH = 500
 
