@@ -182,7 +182,14 @@ async def usernames_that_look_alike(scene: Scene) -> str:
 
 
 ATTACKS = [
-    Attack("deflate bombs in frames", "101 with no extension, close 1002", compressed_frames),
+    Attack(
+        "deflate bombs in frames",
+        (
+            "101 with permessage-deflate; server_no_context_takeover; client_no_context_takeover,"
+            " close 1009"
+        ),
+        compressed_frames,
+    ),
     Attack("gzip bombs in bodies", "400 bad_request, 422 invalid", gzip_bodies),
     Attack(
         "pastes that unpack",

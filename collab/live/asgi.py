@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected, WebSocketState
 
 from collab.live.transport import close_timeout_s
+from collab.rooms.frames import Batch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from starlette.websockets import WebSocket
 
-    from collab.rooms.frames import Batch
+    from collab.rooms.frames import Welcome
 
 
 @asynccontextmanager
@@ -45,6 +46,7 @@ class AsgiTransport:
     """
 
     def __init__(self, websocket: WebSocket, patience: asyncio.Timeout) -> None:
+        self.deflates = False
         self.on_drain: Callable[[], None] | None = None
         self.on_noise: Callable[[], None] | None = None
         self.on_shutdown: Callable[[], None] | None = None
@@ -65,6 +67,12 @@ class AsgiTransport:
     def write(self, batch: Batch) -> None:
         self._unsent += batch.payloads
         self._wake.set()
+
+    def welcome(self, welcome: Batch | Welcome) -> None:
+        if isinstance(welcome, Batch):
+            self.write(welcome)
+        else:
+            self.write(Batch(welcome.payload))
 
     def close(self, code: int, reason: str) -> None:
         if self._closing is None:

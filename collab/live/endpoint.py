@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collab.api.services import Services
     from collab.live.handshake import Handshake, Place
     from collab.rooms.open_room import OpenRoom
+    from collab.rooms.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -127,15 +128,18 @@ async def _serve(
         await websocket.accept()
         services.counts.handshakes[101] += 1
         async with _transport(websocket) as transport:
-            # No await from here to `start`: what is ordered meanwhile would be missed.
-            resumed = _resumed(room, resume)
+            start: Place | Snapshot | None = _resumed(room, resume)
+            if start is None:
+                snapshot = await room.snapshots.take(deflated=transport.deflates)
+                start = _resumed(room, resume) or snapshot
+            # No await from here on: its place might not be kept any more.
             session = Session(
                 transport,
                 room,
                 newcomer.client,
                 newcomer.identity,
                 seen,
-                position=room.visible_revision if resumed is None else resumed.revision,
+                position=start.revision,
                 last_seq=last_seq,
                 limits=services.settings,
                 tokens=services.tokens,
@@ -146,8 +150,8 @@ async def _serve(
                 newcomer.client,
                 role,
                 services.settings,
-                resumed=resumed,
-                reset=resume is not None and resumed is None,
+                start=start,
+                reset=resume is not None and start is not resume,
                 took_effect=took_effect,
             )
             session.start(welcome, newcomer.arrival, told)

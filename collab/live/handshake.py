@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from collab.errors import BadRequest, Denied, Unauthorized
 from collab.live.messages import limits_json
 from collab.log.entry import encode_json
+from collab.rooms.frames import Batch, Welcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from collab.access.roles import Role
     from collab.rooms.open_room import OpenRoom
+    from collab.rooms.snapshot import Snapshot
     from collab.settings import Limits
 
 PROTOCOL = 1
@@ -103,16 +105,15 @@ def welcome(
     role: Role,
     limits: Limits,
     *,
-    resumed: Place | None,
+    start: Place | Snapshot,
     reset: bool,
     took_effect: bool | None,
-) -> bytes:
+) -> Batch | Welcome:
     """The first message (H4 to H7).
 
-    `resumed` is where the client goes on from, None for a fresh start. `took_effect` is the fate of
+    `start` is where the client goes on from, or what it begins with. `took_effect` is the fate of
     the push in flight, None if the client named none.
     """
-    start = resumed or Place(room.visible_revision, room.visible_mark)
     message: dict[str, object] = {
         "type": "welcome",
         "protocol": PROTOCOL,
@@ -120,7 +121,7 @@ def welcome(
         "session": secrets.token_urlsafe(9),
         "revision": start.revision,
         "mark": start.mark,
-        "head": room.visible_revision,
+        "head": room.visible_revision if isinstance(start, Place) else start.revision,
         "saved": room.saved_revision,
         "role": role.value,
         "limits": limits_json(limits),
@@ -131,6 +132,5 @@ def welcome(
         message["reset"] = True
     fields = [encode_json(message)[1:-1]]
     fields.append(b'"presence":[%s]' % b",".join(room.presenter.everybody_but(client)))
-    if resumed is None:
-        fields.append(b'"text":%s' % room.visible_text_json)
-    return b"{%s}" % b",".join(fields)
+    own = b"{%s}" % b",".join(fields)
+    return Batch(own) if isinstance(start, Place) else Welcome(own, start)

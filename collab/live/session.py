@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collab.access.roles import Role
     from collab.access.tokens import Identity, Tokens
     from collab.live.transport import Transport
+    from collab.rooms.frames import Welcome
     from collab.rooms.open_room import OpenRoom
     from collab.rooms.standings import Seen
     from collab.settings import Limits
@@ -130,14 +131,14 @@ class Session:
         self._heard = False
         self._leaving: asyncio.TimerHandle | None = None
 
-    def start(self, welcome: bytes, arrival: int, told: Callable[[], None]) -> None:
+    def start(self, welcome: Batch | Welcome, arrival: int, told: Callable[[], None]) -> None:
         """Send the welcome, and join the room: from here on, everything follows.
 
         `told` is called when the welcome is out, or the session is over; perhaps more than once.
         """
         self._told = told
         pinged = self._transport.ping()
-        self._transport.write(Batch(welcome))
+        self._transport.welcome(welcome)
         self._transport.on_drain = self._drained
         self._transport.on_noise = self.heard_noise
         self._transport.on_shutdown = self.say_goodbye

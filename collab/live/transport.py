@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
+from websockets.extensions.permessage_deflate import (
+    PerMessageDeflate,
+    ServerPerMessageDeflateFactory,
+)
+from websockets.server import ServerProtocol
 
 from collab.errors import CloseCode
+from collab.rooms.frames import Batch
 
 if TYPE_CHECKING:
     from asyncio.transports import BaseTransport
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
     from websockets.frames import Frame
     from websockets.http11 import Request
 
-    from collab.rooms.frames import Batch
+    from collab.rooms.frames import Welcome
 
 EXTENSION = "collab.transport"
 
@@ -52,6 +59,11 @@ def close_timeout_s(code: int) -> float:
     return CLOSE_TIMEOUTS_S.get(code, CLOSE_TIMEOUT_S)
 
 
+NO_CONTEXT = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True, client_no_context_takeover=True
+)
+"""Each message is deflated on its own, so that one serves all, and no connection keeps a window."""
+
 PING = b"\x89\x00"
 """A WebSocket ping that carries nothing (RFC 6455, 5.5.2)."""
 
@@ -73,6 +85,12 @@ class Transport(Protocol):
     @property
     def unsent(self) -> int:
         """How much waits to be sent, in bytes."""
+
+    @property
+    def deflates(self) -> bool:
+        """Whether the client reads deflated messages."""
+
+    def welcome(self, welcome: Batch | Welcome) -> None: ...
 
     def write(self, batch: Batch) -> None: ...
 
@@ -107,6 +125,10 @@ class FramedProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.conn = ServerProtocol(
+            extensions=[NO_CONTEXT], max_size=self.config.ws_max_size, logger=self.conn.logger
+        )
+        self.deflates = False
         self._unparsed = bytearray()
         self._gone = asyncio.Event()
         self._close_timeout_s = CLOSE_TIMEOUT_S
@@ -160,6 +182,7 @@ class FramedProtocol(WebSocketsSansIOProtocol):
         if self.handshake_initiated and not self.handshake_complete:
             extensions = self.scope["extensions"]
             assert extensions is not None
+            self.deflates = any(map(_takes_any_window, self.conn.extensions))
             # Before the application's task runs.
             extensions[EXTENSION] = {"transport": FramedTransport(self)}
             # Nothing more is read before the application takes the connection.
@@ -307,8 +330,20 @@ class FramedTransport:
     def unsent(self) -> int:
         return self._protocol.transport.get_write_buffer_size()
 
+    @property
+    def deflates(self) -> bool:
+        return self._protocol.deflates
+
+    def welcome(self, welcome: Batch | Welcome) -> None:
+        if isinstance(welcome, Batch):
+            self.write(welcome)
+        else:
+            parts = welcome.deflated if self._protocol.deflates else welcome.wire
+            self._protocol.transport.writelines(parts)
+
     def write(self, batch: Batch) -> None:
-        self._protocol.transport.write(batch.wire)
+        protocol = self._protocol
+        protocol.transport.write(batch.deflated if protocol.deflates else batch.wire)
 
     def close(self, code: int, reason: str) -> None:
         self._protocol.close(code, reason)
@@ -325,6 +360,13 @@ def offered(scope: Any) -> Transport | None:
     """The transport that the server itself has for a connection, if it has one."""
     extension = (scope.get("extensions") or {}).get(EXTENSION)
     return None if extension is None else extension["transport"]
+
+
+def _takes_any_window(extension: object) -> bool:
+    """Whether what was deflated once for all may be sent to this client."""
+    return isinstance(extension, PerMessageDeflate) and (
+        extension.local_max_window_bits == zlib.MAX_WBITS
+    )
 
 
 def _is_utf_8(parts: list[bytes]) -> bool:

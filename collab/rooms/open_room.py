@@ -25,6 +25,7 @@ from collab.rooms.presence import Presence
 from collab.rooms.presenter import Presenter
 from collab.rooms.saving import Saving
 from collab.rooms.shown import Shown
+from collab.rooms.snapshot import Snapshots
 from collab.rooms.standings import Standings
 from collab.rooms.trail import Trail
 from collab.tasks import Tasks
@@ -101,6 +102,9 @@ class OpenRoom:
         self._on_adrift = on_adrift
         self._authors = Authors(self.counts, self._contained)
         self._shown = Shown(self.fanout, self.trail)
+        self.snapshots = Snapshots(
+            lambda: (self.visible_revision, self.visible_mark, self.visible_text), self._tasks
+        )
         self._saved_ahead = 0
         self._leaving = False
         self._ended: SessionEnd | None = None
@@ -152,10 +156,6 @@ class OpenRoom:
         if not history.reaches(after):
             return None
         return history.since(after)[: self.visible_revision - after]
-
-    @property
-    def visible_text_json(self) -> bytes:
-        return self._shown.text_json
 
     @property
     def history(self) -> History:
@@ -380,6 +380,7 @@ class OpenRoom:
         with self._contained:
             self._neighbours.check(now)
             self.presenter.wake()
+        self.snapshots.tidy()
 
 
 def _deleted() -> SessionEnd:

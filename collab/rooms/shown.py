@@ -6,8 +6,6 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from collab.log.entry import encode_json
-
 if TYPE_CHECKING:
     from collab.errors import Unavailable
     from collab.log.entry import Ordered
@@ -24,7 +22,6 @@ class Shown:
         self._trail = trail
         self._hidden: deque[tuple[int, Text]] = deque()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
-        self._text_json: tuple[int, bytes] | None = None
 
     @property
     def revision(self) -> int:
@@ -33,13 +30,6 @@ class Shown:
     @property
     def text(self) -> Text:
         return self._fanout.text
-
-    @property
-    def text_json(self) -> bytes:
-        """The text as a JSON string, encoded once a revision."""
-        if self._text_json is None or self._text_json[0] != self.revision:
-            self._text_json = self.revision, encode_json(str(self.text))
-        return self._text_json[1]
 
     def ordered(self, made: Ordered) -> None:
         """It may not be shown yet."""

@@ -131,15 +131,23 @@ class Raw:
 
     async def next(self) -> tuple[int, bytes]:
         """The opcode and the payload of the next frame."""
+        first, payload = await self.next_whole()
+        return first & 0x0F, payload
+
+    async def next_whole(self) -> tuple[int, bytes]:
+        """The first byte and the payload of the next frame."""
         first, size = await self._take(2)
         if size >= 126:
             size = int.from_bytes(await self._take(2 if size == 126 else 8), "big")
-        return first & 0x0F, await self._take(size)
+        return first, await self._take(size)
 
     async def hear(self, kind: str) -> dict[str, Any]:
-        """The next message of a type; all others are passed over."""
+        """The next message of a type; all others are passed over, and pings answered."""
         while True:
             opcode, payload = await self.next()
+            if opcode == PING:
+                self.send(frame(PONG, payload))
+                continue
             assert opcode == TEXT, f"{opcode}: {payload!r}"
             message: dict[str, Any] = json.loads(payload)
             if message["type"] == kind:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
+import zlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -13,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from collab.access.tokens import Tokens, User
 from collab.errors import Unavailable
-from tests.live.raw import PING, PONG, Raw, frame
+from tests.live.raw import PING, PONG, Raw, frame, upgrade
 from tests.peer import Peer
 from tests.serving import SECRET, Serving, serving
 
@@ -281,6 +284,60 @@ async def test_h7_a_fate_is_known_after_a_restart(tmp_path: Path) -> None:
             fates.append(back.welcome["inflight"])
             await back.leave()
         assert fates == ["ordered", "void"]
+
+
+async def open_deflated(server: Serving, document_id: str, asked: str | None) -> Raw:
+    """A session whose client asked for this extension."""
+    query = urlencode({"token": await server.token(), "client": secrets.token_urlsafe(16)})
+    raw = await Raw.open(server.port)
+    path = f"/v1/documents/{document_id}/live?{query}"
+    raw.send(upgrade(path, server.port, {"Sec-WebSocket-Extensions": asked}))
+    assert (await raw.answer_head())[0] == 101
+    return raw
+
+
+def inflated(payload: bytes) -> bytes:
+    """A deflated message (RFC 7692, 7.2.2)."""
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + b"\x00\x00\xff\xff")
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ("permessage-deflate", 0xC1),
+        ("permessage-deflate; client_max_window_bits", 0xC1),
+        ("permessage-deflate; server_max_window_bits=10", 0x81),
+        (None, 0x81),
+    ],
+)
+async def test_h4_a_long_text_comes_deflated_to_who_can_read_it_so(
+    server: Serving, asked: str | None, first: int
+) -> None:
+    """Nearly as small as the text alone, and made once for all: so nobody may ask for less memory,
+    but gets it as it is.
+    """
+    text = "".join(f"line {number} of a long text\n" for number in range(20_000))
+    document_id = await server.document(text)
+    raw = await open_deflated(server, document_id, asked)
+    assert (await raw.next())[0] == PING
+    head, payload = await raw.next_whole()
+    assert head == first
+    if first == 0xC1:
+        assert len(payload) < len(zlib.compress(text.encode())) + 1_024
+        payload = inflated(payload)
+    assert json.loads(payload)["text"] == text
+
+
+async def test_u1_what_is_long_comes_deflated_to_who_can_read_it_so(server: Serving) -> None:
+    document_id = await server.document()
+    raw = await open_deflated(server, document_id, "permessage-deflate")
+    writer = await server.join(document_id)
+    await writer.push([[0, "a long line " * 1_000]])
+    while (frame := await raw.next_whole())[0] != 0xC1:
+        pass
+    message = json.loads(inflated(frame[1]))
+    assert (message["type"], message["revision"]) == ("updates", 1)
+    assert "a long line " * 1_000 in str(message["updates"])
 
 
 async def test_h7_a_push_under_way_is_settled_before_the_welcome(server: Serving) -> None:

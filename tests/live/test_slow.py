@@ -38,6 +38,7 @@ async def answered(peer: Peer, kind: str, *others: Raw) -> dict[str, Any]:
 async def stalled(server: Serving, watcher: Peer, document_id: str) -> Raw:
     """A client that speaks, but has read nothing of its welcome, and is ended for it."""
     slow = await Raw.join(server.port, document_id, await server.token("Slow"))
+    slow.send_message({"type": "beat"})
     name, left = None, []
     async with asyncio.timeout(PATIENCE_S):
         while name not in left:

@@ -18,11 +18,12 @@ from collab.client import connection as client_connection
 from collab.errors import CloseCode
 from collab.live import endpoint
 from collab.live.transport import EXTENSION, close_timeout_s
+from collab.rooms.frames import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 
-    from collab.rooms.frames import Batch
+    from collab.rooms.frames import Welcome
     from tests.simulation.network import End
 
 MAX_UNDER_WAY = 8
@@ -58,6 +59,7 @@ class ServedConnection:
     """One WebSocket, as uvicorn hands it to the application; it is its own `Transport`."""
 
     def __init__(self, end: End, app: object, failed: Callable[[str], None]) -> None:
+        self.deflates = False
         self.on_drain: Callable[[], None] | None = None
         self.on_noise: Callable[[], None] | None = None
         self.on_shutdown: Callable[[], None] | None = None
@@ -160,6 +162,9 @@ class ServedConnection:
     @property
     def unsent(self) -> int:
         return max(self._end.under_way - MAX_UNDER_WAY, 0)
+
+    def welcome(self, welcome: Batch | Welcome) -> None:
+        self.write(welcome if isinstance(welcome, Batch) else Batch(welcome.payload))
 
     def write(self, batch: Batch) -> None:
         for payload in batch.payloads:
