@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -94,6 +95,13 @@ def test_what_a_server_did_not_do_is_told(changed: dict[str, Any], note: str) ->
     bad = row(told(), told(**changed))
     assert note in shown([bad])
     assert bad.is_wrong is note.startswith("WRONG")
+
+
+def test_more_of_the_same_is_more_but_not_what_differs() -> None:
+    many = replace(WORKLOAD, name="9 typists", typists=9)
+    assert many.is_more_than(WORKLOAD)
+    assert not WORKLOAD.is_more_than(many)
+    assert not replace(many, readers=1).is_more_than(WORKLOAD)
 
 
 def test_collab_stands_against_the_best_peer_that_keeps_up() -> None:

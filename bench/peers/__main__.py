@@ -11,8 +11,8 @@ reaches another editor (not its author), however many come in one message. Times
 of a key to another editor, also while the key waits for what is in flight. CPU is that of all the
 server's processes, for 1,000 deliveries. In the end everything must be delivered, and two editors
 must show the same text. A round in which the load took more than 90 % of its core, or typed less
-than 95 % of its plan, shows no figures. The peers keep everything in memory; Collab has it on disk
-before it shows it.
+than 95 % of its plan, shows no figures. Who does not keep up with some typists is not asked to with
+more. The peers keep everything in memory; Collab has it on disk before it shows it.
 
 The peers are installed beside this file when they are first asked for. The exit code is 1 if a text
 is wrong, or if Collab failed.
@@ -58,9 +58,21 @@ async def measure(
     ]
     for turn in range(rounds):
         for row in rows:
-            await _go(row, pace, pinned=pinned)
             print(f"round {turn + 1}: {row.workload.name}: {row.server}", file=sys.stderr)
+            if less := _too_much(row, rows):
+                row.skipped = f"not asked: it does not keep up with {less}"
+            else:
+                await _go(row, pace, pinned=pinned)
     return rows
+
+
+def _too_much(row: Row, rows: Sequence[Row]) -> str:
+    """The name of a workload that is less than this one, and already too much for the server."""
+    for other in rows:
+        is_less = other.server == row.server and row.workload.is_more_than(other.workload)
+        if is_less and other.rounds and not other.rounds[-1].keeps_up:
+            return other.workload.name
+    return ""
 
 
 async def _go(row: Row, pace: Pace, *, pinned: bool) -> None:
@@ -131,8 +143,9 @@ def main(arguments: list[str] | None = None) -> int:
     print(shown(rows))
     if options.json:
         report(rows, pace, options.json)
-    failed = any(row.is_wrong or (row.server == "collab" and row.failures) for row in rows)
-    return 1 if failed else 0
+    return (
+        1 if any(row.is_wrong or (row.server == "collab" and row.failures) for row in rows) else 0
+    )
 
 
 if __name__ == "__main__":

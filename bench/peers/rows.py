@@ -35,6 +35,7 @@ class Round:
     limits: list[str]
     troubles: list[str]
     """What the server did not do."""
+    keeps_up: bool = True
 
     @property
     def cpu_s_per_thousand(self) -> float:
@@ -63,8 +64,10 @@ def judged(told: Told, used: Used, workload: Workload, pace: Pace) -> Round:
     if told.window.typed < LEAST_TYPED * planned:
         one.limits.append(f"the load was the limit: typed {told.window.typed} of {planned:.0f}")
     if told.delivered != told.due:
+        one.keeps_up = False
         one.troubles.append(f"delivered {told.delivered:,} of {told.due:,}")
     if told.backlog > BACKLOG_S * told.window.due * 1_000 / told.window.ms:
+        one.keeps_up = False
         one.troubles.append(f"does not keep up: {told.backlog:,} deliveries behind at the end")
     if _grew(told.early, told.later):
         one.troubles.append(f"p99 grew from {told.early.p99:.0f} to {told.later.p99:.0f} ms")
@@ -84,13 +87,16 @@ def _grew(early: Times, later: Times) -> bool:
 
 @dataclass
 class Row:
-    """All rounds of one server at one workload. `failures` are those that came to no end."""
+    """All rounds of one server at one workload. `failures` are those that came to no end; `skipped`
+    says why there was none.
+    """
 
     workload: Workload
     server: str
     version: str
     rounds: list[Round] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    skipped: str = ""
 
     @property
     def counting(self) -> list[Round]:
@@ -102,9 +108,15 @@ class Row:
         return median(found) if (found := [one for one in figures if one is not None]) else None
 
     @property
+    def keeps_up(self) -> bool:
+        """Whether it did in most rounds."""
+        return 2 * sum(one.keeps_up for one in self.rounds) > len(self.rounds)
+
+    @property
     def notes(self) -> list[str]:
         said = [note for one in self.rounds for note in (*one.limits, *one.troubles)]
-        return list(dict.fromkeys([*self.failures, *said]))
+        every = dict.fromkeys((*self.failures, self.skipped, *said))
+        return [note for note in every if note]
 
     @property
     def is_wrong(self) -> bool:
@@ -181,7 +193,7 @@ def _ratios(servers: dict[str, Row]) -> list[str]:
         peers = [
             (value, server)
             for server, row in servers.items()
-            if server != "collab" and not row.notes and (value := row.middle(figure)) is not None
+            if server != "collab" and row.keeps_up and (value := row.middle(figure)) is not None
         ]
         if ours is not None and peers:
             best, server = min(peers)

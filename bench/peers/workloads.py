@@ -31,6 +31,11 @@ class Workload:
     def editors(self) -> int:
         return self.documents * (self.typists + self.readers)
 
+    def is_more_than(self, other: Workload) -> bool:
+        """Whether who cannot do the other one cannot do this one either."""
+        alike = replace(self, name=other.name, typists=other.typists) == other
+        return alike and self.typists > other.typists
+
     @property
     def keys_per_s(self) -> float:
         return self.documents * self.typists * self.per_second
