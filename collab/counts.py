@@ -33,6 +33,8 @@ class Counts:
     """Those that took effect."""
     deliveries: int = 0
     """Updates, times the sessions that they were sent to."""
+    readings: int = 0
+    """Documents that were read from the database to be open here, each time."""
     handshakes: Counter[int] = field(default_factory=lambda: Counter({101: 0}))
     """By the status that they were answered with."""
     closes: Counter[int] = field(default_factory=Counter)

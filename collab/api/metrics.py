@@ -74,6 +74,7 @@ class _Metrics(Collector):
         yield _by("outcome", "pushes", counts.pushes, "Pushes, ordered or refused")
         yield _counter("updates", counts.updates, "Updates that took effect")
         yield _counter("deliveries", counts.deliveries, "Updates, times who they were sent to")
+        yield _counter("readings", counts.readings, "Documents read from the database to be open")
         yield _by("status", "handshakes", counts.handshakes, "Handshakes, by their answer")
         closes: dict[object, int] = {}
         for code, number in counts.closes.items():

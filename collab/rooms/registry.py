@@ -228,6 +228,7 @@ class Registry:
         self._left_at[document_id] = time.monotonic()
 
     async def _read(self, document_id: str) -> OpenRoom:
+        self._counts.readings += 1
         saved = await history.load(self._database, document_id)
         return OpenRoom(
             document_id,

@@ -60,6 +60,7 @@ async def test_a_server_that_did_nothing_tells_so(api: Api) -> None:
         "collab_pushes_total ordered",
         "collab_updates_total",
         "collab_deliveries_total",
+        "collab_readings_total",
         "collab_handshakes_total 101",
         "collab_commit_duration_seconds_count",
         "collab_commit_pushes_sum",
@@ -84,6 +85,7 @@ async def test_sessions_and_rooms_are_what_there_is_now(server: Serving) -> None
     peers = [await server.join(it) for it in (one, one, other)]
     samples = await read(server.http)
     assert (samples["collab_sessions"], samples["collab_rooms"]) == (3, 2)
+    assert samples["collab_readings_total"] == 2
     assert samples["collab_memory_bytes"] > 4_000
     for peer in peers:
         await peer.leave()
