@@ -11,7 +11,7 @@ import random
 import sqlite3
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from collab.access.tokens import User
 from collab.api import services
@@ -24,7 +24,7 @@ from collab.storage.ids import new_id
 from collab.text import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from collab.api.services import Services
@@ -37,6 +37,9 @@ UNITS = 50_000
 PUSHES_PER_COMMIT = 20
 PUSHES_PER_CLIENT = 1_000
 KEY_EVERY_MS = 200
+
+Replacement: TypeAlias = tuple[int, int, str]
+"""Where, how many units are deleted there, and what is inserted instead."""
 
 QUIET_S = 1.0
 """After so long without a write the upkeep is done."""
@@ -101,8 +104,21 @@ async def typed(serving: Services, text: str, changes: Collection[Change]) -> Lo
 
 
 def edits(length: int, count: int) -> list[Change]:
-    """What somebody does to a text of this length: type on, correct, go elsewhere, cut a piece."""
+    """The keystrokes of somebody in a text of this length, as changes."""
+    return changes(length, keystrokes(length, count))
+
+
+def changes(length: int, replacements: Iterable[Replacement]) -> list[Change]:
+    """Replacements as changes, the first of a text of this length."""
     made = []
+    for at, cut, insert in replacements:
+        made.append(Change.replace(length, at, at + cut, insert))
+        length += len(insert) - cut
+    return made
+
+
+def keystrokes(length: int, count: int) -> Iterator[Replacement]:
+    """What somebody does to a text of this length: type on, correct, go elsewhere, cut a piece."""
     chance = random.Random(count)
     cursor = length // 2
     for number in range(count):
@@ -114,10 +130,9 @@ def edits(length: int, count: int) -> list[Change]:
             start, insert = cursor - 1, ""
         elif what < 0.15:
             start = end = chance.randrange(length + 1)
-        made.append(Change.replace(length, start, end, insert))
+        yield start, end - start, insert
         cursor = start + len(insert)
         length += len(insert) - (end - start)
-    return made
 
 
 class _Trusting:
