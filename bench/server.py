@@ -37,6 +37,7 @@ class ServerProcess:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data_dir / "server.log"
+        self.command: tuple[str, ...] = (str(Path(sys.executable).parent / "collab"), "serve")
         self._environment = {
             **os.environ,
             "COLLAB_HOST": "127.0.0.1",
@@ -49,10 +50,9 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Start it and wait until it is ready. Raises RuntimeError with its log if it is not."""
-        command = Path(sys.executable).parent / "collab"
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                command, "serve", env=self._environment, stdout=log, stderr=log
+                *self.command, env=self._environment, stdout=log, stderr=log
             )
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
