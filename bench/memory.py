@@ -101,8 +101,8 @@ async def grown(
 class Counting(ServerProcess):
     """A server that counts its memory into a file."""
 
-    def __init__(self, data_dir: Path, path: Path, *trace: str) -> None:
-        super().__init__(data_dir, LIFTED)
+    def __init__(self, data_dir: Path, path: Path, *trace: str, **settings: str) -> None:
+        super().__init__(data_dir, {**LIFTED, **settings})
         self.command = sys.executable, "-m", "bench.census", str(path), *trace
 
 
