@@ -24,6 +24,8 @@ class Way:
 
     def __init__(self, to_port: Callable[[], int]) -> None:
         self.port = 0
+        self.up_bytes = self.down_bytes = 0
+        """What was carried to the server, and from it."""
         self._to_port = to_port
         self._open = self._open_to_sessions = True
         self._up, self._down = asyncio.Event(), asyncio.Event()
@@ -88,8 +90,9 @@ class Way:
         try:
             await self._up.wait()
             back.write(first)
-            up = asyncio.create_task(_pass_on(reader, back, self._up))
-            down = asyncio.create_task(_pass_on(there, writer, self._down))
+            self._sent(len(first))
+            up = asyncio.create_task(_pass_on(reader, back, self._up, self._sent))
+            down = asyncio.create_task(_pass_on(there, writer, self._down, self._received))
             try:
                 await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -99,14 +102,24 @@ class Way:
         finally:
             back.transport.abort()
 
+    def _sent(self, size: int) -> None:
+        self.up_bytes += size
+
+    def _received(self, size: int) -> None:
+        self.down_bytes += size
+
 
 async def _pass_on(
-    source: asyncio.StreamReader, target: asyncio.StreamWriter, open_to: asyncio.Event
+    source: asyncio.StreamReader,
+    target: asyncio.StreamWriter,
+    open_to: asyncio.Event,
+    carried: Callable[[int], None],
 ) -> None:
     with contextlib.suppress(OSError):
         while data := await source.read(CHUNK_BYTES):
             await open_to.wait()
             target.write(data)
+            carried(len(data))
             await target.drain()
 
 
