@@ -1,6 +1,6 @@
 """Recorded sessions, typed again through the real server: is every text right, and how fast is it?
 
-    python -m bench.traces [--only NAME] [--limit EDITS] [--per-push EDITS]
+    python -m bench.traces [--only NAME] [--limit EDITS] [--per-push EDITS] [--no-pin] [--json FILE]
 
 Each recording is typed by clients of its authors, with one more client watching: one edit a push,
 each waiting for its acknowledgement; then as many a push as the server takes, or as its author
@@ -21,11 +21,14 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
 from bench.author import author
+from bench.command import cores, keep, parser
+from bench.figures import percentile
+from bench.peers.processes import on_core
 from bench.recordings import NAMES, folder, load
 from bench.server import running
 from collab.client import connect, create_document, guest_token, read_text
@@ -57,9 +60,15 @@ class Result:
     """Where another text was seen than the recording's."""
 
 
-async def type_again(recording: Recording, per_push: int, data_dir: Path) -> Result:
-    """Type a recording into a new document of a new server, and look at what became of it."""
-    async with running(data_dir, **SETTINGS) as server, AsyncExitStack() as clients:
+async def type_again(
+    recording: Recording, per_push: int, data_dir: Path, core: int | None = None
+) -> Result:
+    """Type a recording into a new document of a new server, which runs on this core, and look at
+    what became of it.
+    """
+    async with AsyncExitStack() as clients:
+        with on_core(core):
+            server = await clients.enter_async_context(running(data_dir, **SETTINGS))
         token = await guest_token(server.url, "bench")
         document_id = await create_document(server.url, token, recording.name)
         authors = [
@@ -90,10 +99,12 @@ async def type_again(recording: Recording, per_push: int, data_dir: Path) -> Res
         seen["REST"] = await read_text(server.url, token, document_id)
         # What was acknowledged outlives the process that said so, however it ends (P3).
         await server.kill()
-        await server.start()
+        with on_core(core):
+            await server.start()
         seen |= await shown(server, document_id, token, "after a kill")
         await server.stop()
-        await server.start()
+        with on_core(core):
+            await server.start()
         seen |= await shown(server, document_id, token, "after a restart")
         result.wrong = [who for who, text in seen.items() if text != recording.text]
         return result
@@ -142,29 +153,48 @@ def positive(argument: str) -> int:
     return number
 
 
+def kept(recording: Recording, per_push: int, result: Result) -> dict[str, Any]:
+    return {
+        "recording": recording.name,
+        "per_push": per_push,
+        "updates": result.edits,
+        "seconds": result.seconds,
+        "p50_s": percentile(result.latencies_s, 0.5),
+        "p99_s": percentile(result.latencies_s, 0.99),
+        "cpu_s": result.cpu_s,
+        "rss_bytes": result.rss_bytes,
+        "wrong": result.wrong,
+    }
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Type recorded sessions through the real server.")
-    parser.add_argument("--only", choices=NAMES, help="this recording alone")
-    parser.add_argument("--limit", type=positive, help="so many of its first edits")
-    parser.add_argument("--per-push", type=positive, help="so many edits a push alone")
-    options = parser.parse_args()
+    options_of = parser("Type recorded sessions through the real server.")
+    options_of.add_argument("--only", choices=NAMES, help="this recording alone")
+    options_of.add_argument("--limit", type=positive, help="so many of its first edits")
+    options_of.add_argument("--per-push", type=positive, help="so many edits a push alone")
+    options = options_of.parse_args()
     try:
         folder()
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
+    server_core, load_core = cores(options)
+    rows = []
     print(ROW.format(*HEAD), flush=True)
-    wrong = False
     for name in [options.only] if options.only else NAMES:
         recording = load(name, options.limit)
         for per_push in [options.per_push] if options.per_push else (1, UPDATES_PER_PUSH):
-            with tempfile.TemporaryDirectory(prefix="collab-bench-") as data_dir:
-                typing = type_again(recording, per_push, Path(data_dir))
-                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    result = runner.run(typing)
+            with (
+                tempfile.TemporaryDirectory(prefix="collab-bench-") as data_dir,
+                asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+                on_core(load_core),
+            ):
+                typing = type_again(recording, per_push, Path(data_dir), server_core)
+                result = runner.run(typing)
             print(row(recording, per_push, result), flush=True)
-            wrong = wrong or bool(result.wrong)
-    return 1 if wrong else 0
+            rows.append(kept(recording, per_push, result))
+    keep(options, rows)
+    return 1 if any(each["wrong"] for each in rows) else 0
 
 
 if __name__ == "__main__":
