@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench import figures, listing, opening, ordering, saved, servers, slow_reader, soak
+from bench import (
+    census,
+    closing,
+    figures,
+    growing,
+    listing,
+    opening,
+    ordering,
+    returning,
+    saved,
+    servers,
+    slow_reader,
+    soak,
+)
 from bench.ledger import Ledger, Verdict, together, token
 from bench.listing import Made, Owner, read_through
 from bench.long_history import edits
+from bench.peers import idling, install, joining, processes, stage
+from bench.peers import opening as beside
+from bench.peers.servers import Server
 from bench.typist import letters_wrong
 from collab.access.tokens import User
 from collab.log.entry import Entry
@@ -77,6 +95,97 @@ def test_a_bench_runs_and_finds_every_promise_kept(
     assert status == 0, printed
     assert "WRONG" not in printed
     assert printed.count("\n") >= 5
+
+
+@asynccontextmanager
+async def peer_in_this_loop(
+    name: str, folder: Path, core: int | None = None, **environment: str
+) -> AsyncIterator[Server]:
+    """`bench.peers.servers.serving` for Collab alone."""
+    assert name == "collab"
+    assert core is None
+    async with in_this_loop(folder, **environment) as server:
+        port = int(server.url.rpartition(":")[2])
+        yield Server(name, port, processes.Tree(os.getpid()))
+
+
+@pytest.mark.parametrize(
+    ("bench", "arguments"),
+    [
+        (beside, "--updates 40 --opens 3 --servers collab"),
+        (joining, "--clients 3 --units 3000 --rounds 1 --servers collab --warm"),
+        (idling, "--documents 2 --rounds 1 --quiet 0 --servers collab"),
+        (returning, "--missed 30 --unsent 5 --rounds 1"),
+        (growing, "--updates 5 --units 900 --pushes 3 --per-push 2 --rounds 1"),
+    ],
+)
+def test_a_bench_beside_the_peers_runs_and_finds_every_text_right(
+    bench: ModuleType,
+    arguments: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (stage, idling, returning, growing):
+        monkeypatch.setattr(module, "serving", peer_in_this_loop)
+    monkeypatch.setattr(install, "NODE_MODULES", tmp_path / "nothing is installed")
+    monkeypatch.setattr(stage, "SETTLED_S", 0)
+    monkeypatch.setattr(growing, "UPKEEP_S", 0)
+    monkeypatch.setenv("COLLAB_SECRET", SECRET)
+    figures_kept = tmp_path / "figures.json"
+    status, printed = run(bench, f"{arguments} --no-pin --json {figures_kept}", capsys)
+    assert status == 0, printed
+    assert json.loads(figures_kept.read_text())
+
+
+class CountingInThisLoop(InThisLoop):
+    """`bench.memory.Counting` is its model."""
+
+    open_files: Sequence[str] = ()
+
+    def __init__(self, data_dir: Path, _: Path, **environment: str) -> None:
+        self._serving = in_this_loop(data_dir, **environment)
+
+    async def start(self) -> None:
+        self.url = (await self._serving.__aenter__()).url
+
+    async def kill(self) -> None:
+        await self._serving.__aexit__(None, None, None)
+
+
+def test_rooms_that_were_closed_leave_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def counted(*_: object) -> list[dict[str, Any]]:
+        return [{"objects": {"str": (1, 50)}}]
+
+    for name, value in {
+        "Counting": CountingInThisLoop,
+        "counted": counted,
+        "QUIET_S": 0,
+        "POLL_S": 0.02,
+        "HEARTBEAT_S": 0.4,
+        "ROOM_IDLE_S": 0.01,
+    }.items():
+        monkeypatch.setattr(closing, name, value)
+    monkeypatch.setenv("COLLAB_SECRET", SECRET)
+    status, printed = run(closing, "--documents 5 --rounds 1 --at-once 5 --no-pin", capsys)
+    assert status == 0, printed
+    assert printed.count("\n") == 5
+
+
+def test_what_rooms_leave_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    before = closing.Held(0, 0, 1, 1, {"dict": (10, 1), "str": (5, 1)})
+    after = closing.Held(1, 0, 1, 1, {"dict": (1_010, 1), "str": (5_005, 1)})
+    assert closing.report([before, after], 10_000) == ["1 rooms, 0 sessions", "5000 more of str"]
+    assert "6015" in capsys.readouterr().out
+
+
+def test_a_census_tells_what_memory_is_held() -> None:
+    held = census.heap()
+    assert census.arenas() > 0
+    assert held["malloc"] > 0
+    assert census.resident() > held["malloc"]
 
 
 def test_every_push_is_ordered_once_through_both_logs(capsys: pytest.CaptureFixture[str]) -> None:
