@@ -22,6 +22,7 @@ from bench.command import cores, keep, parser
 from bench.figures import mb, table
 from bench.long_history import AUTHOR, LINE, typed
 from bench.peers.clients import Where, clients
+from bench.peers.processes import open_all_files
 from bench.peers.servers import NAMES, prepare, serving
 from bench.peers.stage import add_servers
 from collab.api import services
@@ -96,6 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
     options_of.add_argument("--where", action="store_true", help="what Collab's memory is")
     add_servers(options_of, *NAMES)
     options = options_of.parse_args(arguments)
+    open_all_files()
     if options.where:
         return scratch.run(partial(look_inside, options))
     rows = [

@@ -23,6 +23,7 @@ from bench import scratch
 from bench.command import keep, parser
 from bench.figures import mb, ms, percentile, table
 from bench.metrics import metrics
+from bench.peers.processes import open_all_files
 from bench.peers.stage import add_servers, scene
 from bench.prose import prose
 
@@ -99,6 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     options_of.add_argument("--warm", action="store_true", help="somebody is in it already")
     add_servers(options_of, "collab", "y-websocket")
     options = options_of.parse_args(arguments)
+    open_all_files()
     text = prose(options.units)
     rows = [
         scratch.run(partial(measure, name, options, text))
