@@ -93,6 +93,8 @@ async def grown(
             await counted(process, path, 1)
             await node.stay(there, documents[1:], options.each)
             await asyncio.sleep(options.quiet)
+            editors = (len(documents) - 1) * options.each
+            assert await node.there() == editors, "editors lost their connection"
             return await counted(process, path, 2)
     finally:
         await process.kill()

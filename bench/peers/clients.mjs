@@ -35,6 +35,7 @@ class Client {
   }
 
   async close() {
+    if (this.socket.readyState === WebSocket.CLOSED) return;
     const closed = new Promise((resolve) => this.socket.once("close", resolve));
     this.socket.close();
     await closed;
