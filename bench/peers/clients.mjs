@@ -98,18 +98,21 @@ const fillShareDb = (doc) => async (edits) => {
   }
 };
 
-// The sync protocol of Yjs. Hocuspocus puts the document's name before each message, and wants a
-// token first.
+// The protocols of Yjs for texts and for who is there, as its providers speak them. Hocuspocus puts
+// the document's name before each message, and wants a token first.
 const SYNC = 0;
+const AWARENESS = 1;
 const AUTH = 2;
 
 function openYjs({ port, document }, { isNamed }) {
   const Y = require("yjs");
   const sync = require("y-protocols/sync");
-  const { createDecoder, readVarString, readVarUint } = require("lib0/decoding");
+  const { Awareness, ...aware } = require("y-protocols/awareness");
+  const { createDecoder, ...read } = require("lib0/decoding");
   const { createEncoder, length, toUint8Array, ...write } = require("lib0/encoding");
   const doc = new Y.Doc();
   const text = doc.getText("text");
+  const awareness = new Awareness(doc);
 
   const begun = (kind) => {
     const encoder = createEncoder();
@@ -140,6 +143,12 @@ function openYjs({ port, document }, { isNamed }) {
       });
     };
 
+    const tellAwareness = () => {
+      const encoder = begun(AWARENESS);
+      write.writeVarUint8Array(encoder, aware.encodeAwarenessUpdate(awareness, [doc.clientID]));
+      socket.send(toUint8Array(encoder));
+    };
+
     socket.binaryType = "arraybuffer";
     socket.on("open", () => {
       if (isNamed) {
@@ -149,11 +158,20 @@ function openYjs({ port, document }, { isNamed }) {
         socket.send(toUint8Array(encoder));
       }
       ask();
+      tellAwareness();
+    });
+    socket.on("close", () => awareness.destroy());
+    awareness.on("update", (_, origin) => {
+      if (origin === "local" && socket.readyState === WebSocket.OPEN) tellAwareness();
     });
     socket.on("message", (data) => {
       const decoder = createDecoder(new Uint8Array(data));
-      if (isNamed) readVarString(decoder);
-      if (readVarUint(decoder) !== SYNC) return;
+      if (isNamed) read.readVarString(decoder);
+      const kind = read.readVarUint(decoder);
+      if (kind === AWARENESS) {
+        aware.applyAwarenessUpdate(awareness, read.readVarUint8Array(decoder), socket);
+      }
+      if (kind !== SYNC) return;
       const answer = begun(SYNC);
       const empty = length(answer);
       const type = sync.readSyncMessage(decoder, answer, doc, socket);
