@@ -15,6 +15,7 @@ from bench import (
     closing,
     figures,
     growing,
+    hot,
     listing,
     opening,
     ordering,
@@ -193,6 +194,18 @@ def test_every_push_is_ordered_once_through_both_logs(capsys: pytest.CaptureFixt
     assert status == 0, printed
     assert "WRONG" not in printed
     assert "through Redis" in printed
+
+
+def test_what_a_push_takes_is_told_beside_what_it_took_before(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kept = tmp_path / "figures.json"
+    small = "--rounds 1 --pushes 2 --crowds --readers 3 --only read"
+    status, printed = run(hot, f"{small} --json {kept}", capsys)
+    assert status == 0
+    assert "1 types, 3 read" in printed
+    figures = json.loads(kept.read_text())
+    assert hot.report(figures, figures).count("x 1.00") == len(figures) == 2
 
 
 def test_a_push_out_of_turn_is_noticed() -> None:
