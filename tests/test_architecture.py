@@ -29,6 +29,8 @@ PURE = [
     *(ROOT / "text").glob("*.py"),
     ROOT / "log/entry.py",
     ROOT / "log/rebase.py",
+    ROOT / "log/blocks.py",
+    ROOT / "log/insertions.py",
     ROOT / "log/contract.py",
     ROOT / "rooms/room.py",
     ROOT / "rooms/history.py",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 
+from collab.log.blocks import Blocks
 from collab.log.entry import Point, encode_json
 from collab.log.rebase import MAX_BASE_DISTANCE, MAX_BASE_WEIGHT
 from collab.text import Change
@@ -19,6 +20,7 @@ from collab.text import Change
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from collab.log.blocks import Block
     from collab.log.entry import Ordered, Past
 
 SLACK = MAX_BASE_DISTANCE // 4
@@ -64,6 +66,8 @@ class History:
         self._pushes: list[_Push] = []
         self._ends: list[int] = []
         self._sources: list[tuple[str, int]] = []
+        self._largest: dict[str, int] = {}  # of each client in there
+        self._blocks = Blocks()
         for past in tail:
             self._add(past, past.changes)
         self._raw = len(self._changes)
@@ -96,6 +100,11 @@ class History:
         )
         self._ends.append(self.end.revision)
         self._sources.append((past.client, past.seq))
+        self._note(past.client, past.seq)
+
+    def _note(self, client: str, seq: int) -> None:
+        if seq > self._largest.get(client, -1):
+            self._largest[client] = seq
 
     def reaches(self, base: int) -> bool:
         """Whether a push may still be based on a revision: the log's verdict, whatever is kept."""
@@ -114,6 +123,10 @@ class History:
         self._raw = min(self._raw, place)
         return cast("list[Change]", self._changes[place:])
 
+    def blocks_since(self, revision: int) -> Sequence[Block]:
+        """The same, in blocks."""
+        return self._blocks.of(revision, self.since(revision))
+
     def pushes(self, after: int) -> Iterator[Kept]:
         """The pushes after a revision that is kept and no push's middle."""
         changes = self.since(after)
@@ -128,6 +141,8 @@ class History:
 
     def has(self, client: str, seq: int, since: int) -> bool:
         """Whether an entry of this client and seq, void or not, was ordered after `since`."""
+        if seq > self._largest.get(client, -1):
+            return False  # as nearly always
         try:
             self._sources.index((client, seq), bisect_right(self._ends, since))
         except ValueError:
@@ -208,6 +223,9 @@ class History:
         self._raw = max(self._raw - revisions, 0)
         del self._changes[:revisions]
         del self._pushes[:pushes], self._ends[:pushes], self._sources[:pushes]
+        self._largest.clear()
+        for client, seq in self._sources:
+            self._note(client, seq)
 
 
 def wire_items(past: Past) -> bytes:

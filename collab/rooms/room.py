@@ -125,7 +125,7 @@ class Room:
         if self.history.has(entry.client, entry.seq, base):
             raise Copied("this push was ordered before")
         text = self.text
-        updates = rebase(entry.updates, self.history.since(base))
+        updates = rebase(entry.updates, self.history.blocks_since(base))
         for update in updates:
             text = update.apply(text)
         return updates, text

@@ -9,7 +9,10 @@ from collab.text import algebra
 from collab.text.notation import read_sections, write_sections
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from collab.text.algebra import Section, Sections
+    from collab.text.steps import Steps
     from collab.text.text import Text
 
 
@@ -120,6 +123,18 @@ class Change:
         return tuple(insert for _, insert in self.sections if insert is not None)
 
     @property
+    def splice(self) -> tuple[int, int, str] | None:
+        """Where it starts, how many units it deletes there, and what it inserts; None if it is no
+        splice.
+        """
+        return (self._start, self._deleted, self._insert) if self._start >= 0 else None
+
+    @property
+    def start(self) -> int:
+        """Where its splice is; -1 if it is none."""
+        return self._start
+
+    @property
     def is_empty(self) -> bool:
         """Whether it keeps everything."""
         return self._start < 0 and all(insert is None for _, insert in self.sections)
@@ -180,53 +195,72 @@ class Change:
         `a.compose(b.map(a))` makes the same text as `b.compose(a.map(b, before=True))`. `before`
         says whose insertion comes first where both insert.
         """
-        length = self._length
-        if length != other._length:
-            raise _misfit(length, other._length)
-        start, other_start = self._start, other._start
-        if start < 0 or other_start < 0:
-            return self._map_sections(other, before)
+        return self.map_over((other,), before) or self._map_sections(other, before)
 
-        # Two splices: the hottest lines of a server. The law is that of algebra.map_sections.
-        deleted, other_deleted = self._deleted, other._deleted
-        inserted = len(other._insert)
-        if start < other_start:
-            reach = start + deleted - other_start
-            if reach > other_deleted:  # on both sides of it
-                if inserted:
-                    return self._map_sections(other, before)
-                deleted -= other_deleted
-            elif reach > 0:
-                deleted -= reach
-        elif start > other_start:
-            reach = other_start + other_deleted - start
-            if reach > 0:  # begins in what other has deleted
-                start = other_start + inserted
-                deleted = deleted - reach if deleted > reach else 0
+    def map_over(self, chain: Sequence[Change], before: bool = False) -> Change | None:
+        """What the change is after all of a chain, in which each applies to what the former makes.
+
+        `map` over one after the other comes to the same. None where one of them is no splice, or
+        what the change would become.
+        """
+        other = chain[0]
+        if self._length != other._length:
+            raise _misfit(self._length, other._length)
+        start, deleted = self._start, self._deleted
+        if start < 0:
+            return None
+        # The hottest lines of a server. The law is that of algebra.map_sections.
+        for other in chain:
+            other_start = other._start
+            if start < other_start:
+                reach = start + deleted - other_start
+                if reach > 0:
+                    if reach <= other._deleted:
+                        deleted -= reach
+                    elif other._insert:  # on both sides of it
+                        return None
+                    else:
+                        deleted -= other._deleted
+            elif start > other_start:
+                if other_start < 0:
+                    return None
+                other_deleted = other._deleted
+                reach = other_start + other_deleted - start
+                if reach > 0:  # begins in what other has deleted
+                    start = other_start + len(other._insert)
+                    deleted = deleted - reach if deleted > reach else 0
+                else:
+                    start += len(other._insert) - other_deleted
+            elif deleted > other._deleted:
+                start += len(other._insert)
+                deleted -= other._deleted
             else:
-                start += inserted - other_deleted
-        elif deleted > other_deleted:
-            start += inserted
-            deleted -= other_deleted
-        else:
-            if deleted == other_deleted and not before:
-                start += inserted
-            deleted = 0
-        insert = self._insert
-        length += inserted - other_deleted
-        if not deleted and not insert:
-            return Change.empty(length)
-        change = _new(Change)
-        change._length = length
-        change._start = start
-        change._deleted = deleted
-        change._insert = insert
-        change._sections = None
-        return change
+                if deleted == other._deleted and not before:
+                    start += len(other._insert)
+                deleted = 0
+        length = other._length - other._deleted + len(other._insert)
+        return _splice(length, start, deleted, self._insert)
+
+    def map_by(self, steps: Steps) -> Change | None:
+        """What `map_over` gives for the changes that the steps were made of. None where that is
+        None, or the steps do not tell.
+        """
+        if self._length != steps.length:
+            raise _misfit(self._length, steps.length)
+        start = None if self._start < 0 else steps.over(self._start, self._deleted)
+        if start is None:
+            return None
+        return _splice(steps.new_length, start, self._deleted, self._insert)
+
+    def moved(self, length: int, start: int) -> Change:
+        """The same splice elsewhere, in a text of so many units."""
+        return _splice(length, start, self._deleted, self._insert)
 
     def _map_sections(self, other: Change, before: bool) -> Change:
         if other._says_nothing:
             return self
+        if self._says_nothing:
+            return Change.empty(other.new_length)
         return Change(algebra.map_sections(self.sections, other.sections, before=before))
 
     def invert(self, text: Text) -> Change:
@@ -257,6 +291,18 @@ class Change:
         return self._start < 0 and (
             not self.sections or (len(self.sections) == 1 and self.sections[0][1] is None)
         )
+
+
+def _splice(length: int, start: int, deleted: int, insert: str) -> Change:
+    if not deleted and not insert:
+        return Change.empty(length)
+    change = _new(Change)
+    change._length = length
+    change._start = start
+    change._deleted = deleted
+    change._insert = insert
+    change._sections = None
+    return change
 
 
 def _misfit(length: int, other: int) -> InvalidChange:
