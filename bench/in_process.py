@@ -7,6 +7,7 @@ for what it receives is in it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -192,10 +193,16 @@ async def server() -> AsyncIterator[Server]:
             user_pushes_per_second=UNBOUNDED,
             document_pushes_per_second=UNBOUNDED,
             messages_per_second=UNBOUNDED,
+            handshakes_at_once=UNBOUNDED,
             log_level="error",
         )
         app: Any = create_app(settings)
         async with app.router.lifespan_context(app):
             one = Server(app, settings, connection)
             await one.open()
-            yield one
+            gc.collect()
+            gc.freeze()  # as `collab serve` does
+            try:
+                yield one
+            finally:
+                gc.unfreeze()
