@@ -111,13 +111,14 @@ class Document:
 
     async def join(self, count: int) -> None:
         """So many more clients come, and hear of one another."""
-        self._end = b"}"  # of a welcome
         for number in range(count):
-            self.clients.append(self._server.connect(self._path, number, self._came))
+            self.clients.append(self._server.connect(self._path, number, self._welcomed))
         await self.arrived()
         for client in self.clients:
             client.receive(_PONG)
         await asyncio.sleep(PRESENCE_S)
+        for client in self.clients:
+            client.wire.on_write = self._came
 
     def expect(self, revision: int) -> None:
         """From now on count those who were told that a revision is saved."""
@@ -130,11 +131,18 @@ class Document:
         async with asyncio.timeout(PATIENCE_S):
             await self._all.wait()
 
+    def _welcomed(self, data: bytes) -> None:
+        if b'"type":"welcome"' in data:
+            self._count()
+
     def _came(self, data: bytes) -> None:
         if data.endswith(self._end):
-            self._arrived += 1
-            if self._arrived == len(self.clients):
-                self._all.set()
+            self._count()
+
+    def _count(self) -> None:
+        self._arrived += 1
+        if self._arrived == len(self.clients):
+            self._all.set()
 
 
 class Server:
@@ -194,6 +202,7 @@ async def server() -> AsyncIterator[Server]:
             document_pushes_per_second=UNBOUNDED,
             messages_per_second=UNBOUNDED,
             handshakes_at_once=UNBOUNDED,
+            heartbeat_s=300,  # nobody answers beats
             log_level="error",
         )
         app: Any = create_app(settings)
