@@ -47,6 +47,7 @@ class AsgiTransport:
 
     def __init__(self, websocket: WebSocket, patience: asyncio.Timeout) -> None:
         self.deflates = False
+        self.on_message: Callable[[str], bool] | None = None
         self.on_drain: Callable[[], None] | None = None
         self.on_noise: Callable[[], None] | None = None
         self.on_shutdown: Callable[[], None] | None = None

@@ -155,7 +155,7 @@ async def _serve(
                 took_effect=took_effect,
             )
             session.start(welcome, newcomer.arrival, told)
-            await _converse(websocket, session, services)
+            await _converse(websocket, transport, session, services)
 
 
 def _resumed(room: OpenRoom, resume: Place | None) -> Place | None:
@@ -203,23 +203,39 @@ async def _transport(websocket: WebSocket) -> AsyncIterator[Transport]:
         yield transport
 
 
-async def _converse(websocket: WebSocket, session: Session, services: Services) -> None:
+async def _converse(
+    websocket: WebSocket, transport: Transport, session: Session, services: Services
+) -> None:
     """Feed the session until the connection ends, one message after the other: while a token is
     verified, for which a key may have to be fetched, what comes after it waits.
     """
+    tokens: list[str] = []
+
+    def take(message: str | None) -> bool:
+        """Whether nothing is left to wait for."""
+        try:
+            token = session.receive(message)
+        except SessionEnd as reason:
+            session.end(reason)
+        else:
+            if token is not None:
+                tokens.append(token)
+        return not tokens
+
     try:
         while True:
+            transport.on_message = take
             message = await websocket.receive()
             if message["type"] == "websocket.disconnect":
                 services.counts.closes[message.get("code", 1005)] += 1
                 return
-            try:
-                token = session.receive(message.get("text"))
-                if token is not None:
-                    session.renew(await _verified(services, token))
-            except SessionEnd as reason:
-                session.end(reason)
+            if tokens or not take(message.get("text")):
+                try:
+                    session.renew(await _verified(services, tokens.pop()))
+                except SessionEnd as reason:
+                    session.end(reason)
     finally:
+        transport.on_message = None
         session.leave()
 
 

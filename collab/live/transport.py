@@ -72,9 +72,12 @@ class Transport(Protocol):
     """The way to one client.
 
     `on_drain` is called when it can be written to again, `on_shutdown` when the server goes down,
-    `on_noise` for each frame that is no message: a ping, a pong, or a part of a message.
+    `on_noise` for each frame that is no message: a ping, a pong, or a part of a message. Some give
+    text messages to `on_message` at once, and only what that does not take, and all that follows it
+    until it is set again, to the application's `receive`.
     """
 
+    on_message: Callable[[str], bool] | None
     on_drain: Callable[[], None] | None
     on_noise: Callable[[], None] | None
     on_shutdown: Callable[[], None] | None
@@ -119,6 +122,7 @@ class FramedProtocol(WebSocketsSansIOProtocol):
     already: `FramedTransport` is what the session sees.
     """
 
+    on_message: Callable[[str], bool] | None = None
     on_drain: Callable[[], None] | None = None
     on_noise: Callable[[], None] | None = None
     on_shutdown: Callable[[], None] | None = None
@@ -205,11 +209,19 @@ class FramedProtocol(WebSocketsSansIOProtocol):
         self._noise()
 
     def send_receive_event_to_app(self) -> None:
-        if self.curr_msg_data_type == "text" and not _is_utf_8(self.frames):
-            self.frames.clear()
-            self.close(1007, "text messages are UTF-8")
-        else:
-            super().send_receive_event_to_app()
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                text = b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames.clear()
+                self.close(1007, "text messages are UTF-8")
+                return
+            # What is taken at once costs neither a turn of the loop nor a pause in reading.
+            if self.on_message is not None and self.queue.empty() and self.on_message(text):
+                self.frames.clear()
+                return
+        self.on_message = None
+        super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
         """What came in is no WebSocket, or too big (L2).
@@ -299,6 +311,14 @@ class FramedTransport:
         self._protocol = protocol
 
     @property
+    def on_message(self) -> Callable[[str], bool] | None:
+        return self._protocol.on_message
+
+    @on_message.setter
+    def on_message(self, call: Callable[[str], bool] | None) -> None:
+        self._protocol.on_message = call
+
+    @property
     def on_drain(self) -> Callable[[], None] | None:
         return self._protocol.on_drain
 
@@ -367,11 +387,3 @@ def _takes_any_window(extension: object) -> bool:
     return isinstance(extension, PerMessageDeflate) and (
         extension.local_max_window_bits == zlib.MAX_WBITS
     )
-
-
-def _is_utf_8(parts: list[bytes]) -> bool:
-    try:
-        b"".join(parts).decode()
-    except UnicodeDecodeError:
-        return False
-    return True

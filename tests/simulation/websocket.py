@@ -60,6 +60,7 @@ class ServedConnection:
 
     def __init__(self, end: End, app: object, failed: Callable[[str], None]) -> None:
         self.deflates = False
+        self.on_message: Callable[[str], bool] | None = None
         self.on_drain: Callable[[], None] | None = None
         self.on_noise: Callable[[], None] | None = None
         self.on_shutdown: Callable[[], None] | None = None
@@ -107,6 +108,9 @@ class ServedConnection:
     def _message(self, message: tuple[str, Any]) -> None:
         kind, data = message
         if kind == "text":
+            if self.on_message is not None and not self._events and self.on_message(data):
+                return
+            self.on_message = None
             self._add({"type": "websocket.receive", "text": data})
         elif kind == "pong":
             if self.on_noise is not None:
