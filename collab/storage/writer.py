@@ -1,7 +1,7 @@
 """The writer: one background task that saves what was ordered.
 
-It gathers the pushes of all documents and commits them in groups: what comes in during a commit
-goes into the next.
+It gathers the pushes of all documents and commits them in groups: what comes in during a commit, or
+in the rest after it, goes into the next.
 """
 
 from __future__ import annotations
@@ -29,6 +29,31 @@ log = structlog.get_logger(__name__)
 
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 1.0
+
+SHARE = 1 / 4
+"""The share of the time that commits take in the long run, as long as they are short. What a commit
+costs hardly depends on how much it saves: a busy server makes fewer and larger ones.
+"""
+
+AT_ONCE_S = 0.02
+"""How long commits may take beyond that: where little is typed, each push is committed at once."""
+
+MAX_REST_S = 0.005
+"""The longest rest between two commits: without Redis, nothing is shown before it is committed."""
+
+
+class Rests:
+    """How long the writer rests after each commit. Times are in seconds, by any clock."""
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0  # what commits took beyond their share
+        self._ended = 0.0
+
+    def after(self, began: float, ended: float) -> float:
+        earned_s = (ended - self._ended) * SHARE
+        self._ahead_s = max(self._ahead_s - earned_s, 0.0) + ended - began
+        self._ended = ended
+        return min(max(self._ahead_s - AT_ONCE_S, 0.0) / SHARE, MAX_REST_S)
 
 
 class Listener(Protocol):
@@ -72,6 +97,7 @@ class Writer:
         self._committed = asyncio.Event()
         self._wake = asyncio.Event()
         self._stopping = False
+        self._rests = Rests()
 
     def put(
         self, document_id: str, push: Ordered, listener: Listener, run: str | None = None
@@ -113,14 +139,16 @@ class Writer:
         self._wake.set()
 
     async def run(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
             self._wake.clear()
             if self._waiting:
-                deadline = asyncio.get_running_loop().time() + self._patience_s
-                await self._commit(self._take(), deadline)
+                began = loop.time()
+                await self._commit(self._take(), began + self._patience_s)
                 self._committing.clear()
                 self._committed.set()
+                await asyncio.sleep(self._rests.after(began, loop.time()))
             elif self._stopping:
                 return
             if self._waiting or self._stopping:

@@ -16,6 +16,7 @@ from collab.rooms.room import Room
 from collab.storage import commit, documents, history, segments
 from collab.storage.commit import Conflict
 from collab.storage.runs import Row, Runs
+from collab.storage.writer import MAX_REST_S, SHARE, Rests
 from tests.storage.saving import PATIENCE_S, Bench, Document, running
 
 
@@ -364,3 +365,24 @@ async def test_a_listener_whose_pushes_are_replaced_by_anothers_is_told(bench: B
     await document.heard()
     assert not document.failures
     assert str((await history.load(bench.database, "d")).text) == "new"
+
+
+def test_commits_that_come_seldom_are_followed_by_no_rest() -> None:
+    rests = Rests()
+    assert [rests.after(now, now + 0.002) for now in range(1, 100)] == [0.0] * 99
+
+
+def test_commits_that_follow_one_another_come_to_keep_to_their_share() -> None:
+    rests, now, commit_s, rest_s = Rests(), 1_000.0, 0.0015, 0.0
+    for _ in range(100):
+        rest_s = rests.after(now, now + commit_s)
+        now += commit_s + rest_s
+    assert commit_s / (commit_s + rest_s) == pytest.approx(SHARE)
+
+
+def test_a_slow_disk_makes_rests_no_longer() -> None:
+    rests, now = Rests(), 1_000.0
+    for _ in range(10):
+        rest_s = rests.after(now, now + 0.1)
+        now += 0.1 + rest_s
+        assert rest_s <= MAX_REST_S
