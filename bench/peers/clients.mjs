@@ -10,7 +10,7 @@ const require = createRequire(`${process.argv[2]}/`);
 const { WebSocket } = require("ws");
 
 const OPENING_AT_ONCE = 50; // of those who come to stay
-const EDITS_AT_ONCE = 200;
+const EDITS_AT_ONCE = 500;
 const PATIENCE_MS = 120_000;
 
 // A server's clients: `open({ port, document, token })` gives one that has its text.
@@ -129,18 +129,21 @@ function openYjs({ port, document }, { isNamed }) {
       sync.writeSyncStep1(encoder, doc);
       socket.send(toUint8Array(encoder));
     };
-    const fill = async (edits) => {
-      for (const [place, [at, cut, insert]] of edits.entries()) {
-        doc.transact(() => {
-          if (cut) text.delete(at, cut);
-          if (insert) text.insert(at, insert);
-        });
-        if (place % EDITS_AT_ONCE === 0) await new Promise(setImmediate);
-      }
-      await new Promise((resolve) => {
+    const heard = () =>
+      new Promise((resolve) => {
         synced = resolve; // the answer comes after all that was sent
         ask();
       });
+    const fill = async (edits) => {
+      for (let begin = 0; begin < edits.length; begin += EDITS_AT_ONCE) {
+        for (const [at, cut, insert] of edits.slice(begin, begin + EDITS_AT_ONCE)) {
+          doc.transact(() => {
+            if (cut) text.delete(at, cut);
+            if (insert) text.insert(at, insert);
+          });
+        }
+        await heard(); // a server may not be made for a long queue of messages
+      }
     };
 
     const tellAwareness = () => {
