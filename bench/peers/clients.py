@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.long_history import Replacement
     from bench.peers.servers import Server
 
-PATIENCE_S = 300.0
+PATIENCE_S = 900.0
 LINE_BYTES = 16 * 1_048_576
 HEAP_MB = 12_000
 """Hundreds of clients may have a long text each."""

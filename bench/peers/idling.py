@@ -24,7 +24,7 @@ from bench.long_history import AUTHOR, LINE, typed
 from bench.peers.clients import Where, clients
 from bench.peers.processes import open_all_files
 from bench.peers.servers import NAMES, prepare, serving
-from bench.peers.stage import add_servers
+from bench.peers.stage import add_servers, attempted
 from collab.api import services
 from collab.settings import Settings
 
@@ -101,9 +101,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.where:
         return scratch.run(partial(look_inside, options))
     rows = [
-        scratch.run(partial(measure, name, options))
+        row
         for _ in range(options.rounds)
         for name in options.servers
+        for row in attempted(name, partial(measure, name, options))
     ]
     report(rows)
     keep(options, rows)

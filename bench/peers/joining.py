@@ -19,12 +19,11 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from bench import scratch
 from bench.command import keep, parser
 from bench.figures import mb, ms, percentile, table
 from bench.metrics import metrics
 from bench.peers.processes import open_all_files
-from bench.peers.stage import add_servers, scene
+from bench.peers.stage import add_servers, attempted, scene
 from bench.prose import prose
 
 if TYPE_CHECKING:
@@ -103,9 +102,10 @@ def main(arguments: list[str] | None = None) -> int:
     open_all_files()
     text = prose(options.units)
     rows = [
-        scratch.run(partial(measure, name, options, text))
+        row
         for _ in range(options.rounds)
         for name in options.servers
+        for row in attempted(name, partial(measure, name, options, text))
     ]
     rows.sort(key=lambda row: options.servers.index(row["server"]))
     report(rows)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench import scratch
 from bench.command import cores
 from bench.long_history import AUTHOR, changes, typed
 from bench.peers.clients import NodeClients, Where, clients
@@ -16,7 +18,7 @@ from collab.settings import Settings
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
     from pathlib import Path
 
     from bench.long_history import Replacement
@@ -74,3 +76,18 @@ async def made(data_dir: Path, edits: Sequence[Replacement]) -> tuple[str, str]:
     async with services.running(settings, time.time) as started:
         token, _ = started.tokens.issue(AUTHOR)
         return (await typed(started, "", changes(0, edits))).id, token
+
+
+def attempted(
+    name: str, measure: Callable[[Path], Coroutine[Any, Any, dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """What a measurement of a server found; nothing where a peer does not bear it, which is told.
+    Raises what went wrong with Collab.
+    """
+    try:
+        return [scratch.run(measure)]
+    except (RuntimeError, TimeoutError) as error:
+        if name == "collab":
+            raise
+        print(f"{name} failed: {str(error) or 'it took too long'}", file=sys.stderr)
+        return []
