@@ -34,7 +34,13 @@ PATIENCE_S = 60.0
 PRESENCE_S = 0.3
 """After so long everybody knows who is there."""
 
-_PONG = Frame(Opcode.PONG, b"")  # tells that a client is there
+
+def _frame(opcode: Opcode, payload: bytes) -> bytes:
+    return Frame(opcode, payload).serialize(mask=True)
+
+
+PONG = _frame(Opcode.PONG, b"")
+"""Tells that a client is there."""
 
 
 class Wire(asyncio.Transport):
@@ -72,14 +78,14 @@ class Client:
         self._protocol = protocol
         self._seq = 0
 
-    def push(self, revision: int, updates: bytes) -> None:
-        """Its next push comes in."""
+    def push(self, revision: int, updates: bytes) -> bytes:
+        """Its next push, as it comes from a socket."""
         self._seq += 1
         message = b'{"type":"push","revision":%d,"seq":%d,"updates":[%s]}'
-        self.receive(Frame(Opcode.TEXT, message % (revision, self._seq, updates)))
+        return _frame(Opcode.TEXT, message % (revision, self._seq, updates))
 
-    def receive(self, frame: Frame) -> None:
-        self._protocol.data_received(frame.serialize(mask=True))
+    def receive(self, data: bytes) -> None:
+        self._protocol.data_received(data)
 
     def gone(self) -> None:
         self.wire.close()
@@ -115,7 +121,7 @@ class Document:
             self.clients.append(self._server.connect(self._path, number, self._welcomed))
         await self.arrived()
         for client in self.clients:
-            client.receive(_PONG)
+            client.receive(PONG)
         await asyncio.sleep(PRESENCE_S)
         for client in self.clients:
             client.wire.on_write = self._came
