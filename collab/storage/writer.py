@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 1.0
 
-SHARE = 1 / 4
+SHARE = 1 / 8
 """The share of the time that commits take in the long run, as long as they are short. What a commit
 costs hardly depends on how much it saves: a busy server makes fewer and larger ones.
 """
@@ -38,7 +38,7 @@ costs hardly depends on how much it saves: a busy server makes fewer and larger 
 AT_ONCE_S = 0.02
 """How long commits may take beyond that: where little is typed, each push is committed at once."""
 
-MAX_REST_S = 0.005
+MAX_REST_S = 0.01
 """The longest rest between two commits: without Redis, nothing is shown before it is committed."""
 
 

@@ -373,7 +373,7 @@ def test_commits_that_come_seldom_are_followed_by_no_rest() -> None:
 
 
 def test_commits_that_follow_one_another_come_to_keep_to_their_share() -> None:
-    rests, now, commit_s, rest_s = Rests(), 1_000.0, 0.0015, 0.0
+    rests, now, commit_s, rest_s = Rests(), 1_000.0, 0.001, 0.0
     for _ in range(100):
         rest_s = rests.after(now, now + commit_s)
         now += commit_s + rest_s
