@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
 from collab.api.app import create_app
-from collab.cli import server_config
+from collab.cli import server_config, spare_the_collector
 from collab.live.transport import FramedProtocol
 from collab.settings import Settings
 
@@ -215,9 +215,10 @@ async def server() -> AsyncIterator[Server]:
         async with app.router.lifespan_context(app):
             one = Server(app, settings, connection)
             await one.open()
-            gc.collect()
-            gc.freeze()  # as `collab serve` does
+            thresholds = gc.get_threshold()
+            spare_the_collector()
             try:
                 yield one
             finally:
+                gc.set_threshold(*thresholds)
                 gc.unfreeze()
