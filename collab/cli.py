@@ -170,9 +170,10 @@ async def _serve_alone(settings: Settings, inherited: list[socket.socket] | None
 def spare_the_collector() -> None:
     """Let the garbage collector work seldom: everything stands still while it does.
 
-    What is there now stays, and is not looked at any more. Nearly all else goes away without it. What
-    does not takes little: about 100 bytes for each of the half million objects that it waits for
-    before it looks at all there are, for which a thousand connections take it a tenth of a second.
+    What is there now stays, and is not looked at any more. Nearly all else goes away without it.
+    What does not takes little: about 100 bytes for each of the half million objects that it waits
+    for before it looks at all there are, a tenth of a second
+    for a thousand connections.
     """
     gc.collect()
     gc.freeze()
