@@ -5,20 +5,24 @@ VENV    := .venv
 PYTHON  := $(VENV)/bin/python
 UV      := $(VENV)/bin/uv
 WORKERS ?= 2
+MAKEFLAGS += --jobs=2 --output-sync=target
 
 PAGE    := $(shell find web/src web/session web/public web/index.html web/*.ts 2>/dev/null)
 
-.PHONY: run test check build screenshots format lock clean
+.PHONY: run test pages check build screenshots format lock clean
 
 run: $(VENV)/.run web/dist/index.html
 	$(VENV)/bin/collab serve
 
-test: check build $(VENV)/.services
-	cd web && npm test
+test: check build pages $(VENV)/.services
 	$(VENV)/bin/pytest -n $(WORKERS) --dist loadgroup
 
 # The page, and the whole-session harness that the tests run in Node.
 build: web/dist/index.html web/dist-session/session.js
+
+# The page's own tests.
+pages: web/node_modules/.stamp
+	cd web && npm test
 
 # Static checks: style, types, and the same for the page.
 check: $(VENV)/.dev web/node_modules/.stamp

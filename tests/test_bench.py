@@ -216,10 +216,10 @@ def test_a_push_out_of_turn_is_noticed() -> None:
 
 
 def test_a_soak_runs_on_a_process_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    small = "--minutes 0.015 --editors 4 --documents 2 --every 0.1 --fill 40"
+    small = "--minutes 0.005 --editors 3 --documents 2 --every 0.1 --fill 20"
     status, printed = run(soak, small, capsys)
     assert status == 0, printed
-    assert "4 of 4 editors show what REST shows" in printed
+    assert "3 of 3 editors show what REST shows" in printed
     assert "started anew it shows 2 of 2 texts" in printed
 
 

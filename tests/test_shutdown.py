@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 from bench.server import running
 from collab.storage.sqlite import BUSY_TIMEOUT_MS
+from tests.live.raw import PONG, frame
 from tests.peer import Peer
 
 if TYPE_CHECKING:
@@ -82,6 +83,14 @@ class Site:
             "\r\n".encode()
         )
         return knocking
+
+    async def stall(self, document_id: str) -> socket.socket:
+        """Have a session, and read nothing but the first byte of the answer."""
+        stalled = self.knock(document_id)
+        async with asyncio.timeout(BOUND_S):
+            await asyncio.to_thread(stalled.recv, 1)
+        stalled.sendall(frame(PONG))
+        return stalled
 
     async def editors(self, document_id: str, count: int) -> None:
         """Wait until a document has so many."""
@@ -165,7 +174,7 @@ async def test_h9_typing_editors_hear_of_it_and_what_they_were_shown_is_kept(
 async def test_one_that_never_reads_holds_nothing_up(tmp_path: Path) -> None:
     async with serving(tmp_path) as site:
         document_id = await site.document("x" * 5_000_000)
-        with closing(site.knock(document_id)):
+        with closing(await site.stall(document_id)):
             await site.editors(document_id, 1)
             assert await site.stop() == 0
 

@@ -92,9 +92,9 @@ async def test_nothing_is_lost_while_the_server_is_killed_and_restarted(tmp_path
         session = await hold(
             [server],
             "--seeds",
-            "101-103",
+            "101-102",
             "--parallel",
-            "3",
+            "2",
             "--edits",
             "250",
             "--patience",
