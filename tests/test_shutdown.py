@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 from bench.server import running
 from collab.storage.sqlite import BUSY_TIMEOUT_MS
-from tests.live.raw import PONG, frame
+from tests.live.raw import TEXT, frame
 from tests.peer import Peer
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Site:
         stalled = self.knock(document_id)
         async with asyncio.timeout(BOUND_S):
             await asyncio.to_thread(stalled.recv, 1)
-        stalled.sendall(frame(PONG))
+        stalled.sendall(frame(TEXT, b'{"type":"beat"}'))
         return stalled
 
     async def editors(self, document_id: str, count: int) -> None:
