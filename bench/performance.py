@@ -26,11 +26,11 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 KEPT = ROOT / "docs" / "performance"
 
-PEERS = "bench.peers", "--rounds", "3", "--json"
+PEERS = "bench.peers", "--typists", "100,200,500,1000", "--seconds", "8", "--rounds", "2", "--json"
 COMMANDS = {
-    "opening": ("bench.peers.opening",),
-    "joining": ("bench.peers.joining",),
-    "idling": ("bench.peers.idling",),
+    "opening": ("bench.peers.opening", "--servers", "collab,y-websocket,hocuspocus"),
+    "joining": ("bench.peers.joining", "--servers", "collab,y-websocket"),
+    "idling": ("bench.peers.idling", "--rounds", "1"),
     "returning": ("bench.returning",),
     "typing": ("bench.typing",),
     "growing": ("bench.growing",),
@@ -117,7 +117,7 @@ def versions(found: dict[str, Any]) -> str:
     return (
         f"{', '.join(servers)}. {machine['processor']}, {machine['cores']} cores, "
         f"{machine['system']}, Python {machine['python']}; medians of rounds of "
-        f"{found['seconds']:g} s after {found['warm_up']:g} s."
+        f"{found['seconds']:g} s after {found['warm_up_s']:g} s."
     )
 
 
