@@ -153,8 +153,8 @@ def rebuilt(page: str, made: Mapping[str, str]) -> str:
 def plot() -> None:
     """Draw the plots, with the library that is installed beside the peers."""
     install.install_python_peers()
-    command = [str(install.PYTHON), str(ROOT / "bench" / "plots.py"), str(KEPT)]
-    subprocess.run(command, check=True, timeout=PLOT_TIMEOUT_S)
+    command = [str(install.PYTHON), "-m", "bench.plots", str(KEPT)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=PLOT_TIMEOUT_S)
 
 
 def main(arguments: list[str] | None = None) -> int:

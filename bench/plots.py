@@ -1,4 +1,4 @@
-"""The plots of docs/performance.md, as SVG: `python bench/plots.py docs/performance`.
+"""The plots of docs/performance.md, as SVG: `python -m bench.plots docs/performance`.
 
 Run by `bench.performance`, in the environment that has the library.
 """
@@ -32,21 +32,29 @@ PLOTS = {
 
 
 def typists(rows: Sequence[dict[str, Any]], figure: str) -> dict[str, list[tuple[int, float]]]:
-    """Of each server, its figure by how many type into one document."""
-    lines: dict[str, list[tuple[int, float]]] = {}
+    """Of each server that keeps up, its figure by how many type into one document."""
+    lines: dict[str, dict[int, float]] = {}
     for row in rows:
         workload, value = row["workload"], row["figures"][figure]
         many = workload["name"] == f"{workload['typists']} typists"
-        if many and value is not None:
-            lines.setdefault(row["server"], []).append((workload["typists"], value))
-    return lines
+        if many and value is not None and keeps_up(row):
+            lines.setdefault(row["server"], {}).setdefault(workload["typists"], value)
+    return {server: sorted(points.items()) for server, points in lines.items()}
+
+
+def keeps_up(row: dict[str, Any]) -> bool:
+    """Whether it did in one round at least."""
+    return any(
+        not any(note.startswith("does not keep up") for note in one["notes"])
+        for one in row["rounds"]
+    )
 
 
 def draw(path: Path, label: str, lines: dict[str, list[tuple[int, float]]]) -> None:
     """Both axes logarithmic: a step is a factor."""
     figure, axes = plt.subplots(figsize=(7, 4))
     for server, points in lines.items():
-        across, up = zip(*sorted(points), strict=True)
+        across, up = zip(*points, strict=True)
         axes.plot(across, up, marker="o", label=server, color=COLORS[server])
     axes.set_xscale("log")
     axes.set_yscale("log")
