@@ -5,7 +5,7 @@ VENV    := .venv
 PYTHON  := $(VENV)/bin/python
 UV      := $(VENV)/bin/uv
 WORKERS ?= 2
-MAKEFLAGS += --jobs=2 --output-sync=target
+MAKEFLAGS += --jobs=2
 
 PAGE    := $(shell find web/src web/session web/public web/index.html web/*.ts 2>/dev/null)
 
