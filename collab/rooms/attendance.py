@@ -114,12 +114,17 @@ class Attendance:
             self._presenter.join(session, arrival)
 
     def _is_outdated(self, session: Session, arrival: int) -> bool:
-        """End a session if a later one of its client is there, or may be."""
-        if self.is_newest(session.client, arrival):
+        """End a session if a later one of its client is here, or may be elsewhere. A handshake that
+        came here later is nobody yet: its session ends this one when it is heard.
+        """
+        client = session.client
+        one = self._sessions.get(client)
+        if one is not None and self._joined[one] > arrival:
+            session.end(_replaced())
+        elif self._neighbours.overtook(client, arrival):
+            session.end(_overtaken())
+        else:
             return False
-        one = self._sessions.get(session.client)
-        replaced = one is not None and self._joined[one] > arrival
-        session.end(_replaced() if replaced else _overtaken())
         return True
 
     def leave(self, session: Session) -> None:
