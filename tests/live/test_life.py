@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sqlite3
+import threading
 import weakref
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -20,11 +21,13 @@ from collab.log.local import LocalFeed
 from collab.rooms import frames
 from collab.rooms.presence import News
 from collab.rooms.room import Room
+from collab.storage.sqlite import READING_THREADS
 from tests.serving import PATIENCE_S, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from collab.storage.database import Database
     from tests.peer import Peer
 
 
@@ -227,10 +230,20 @@ async def test_p5_a_text_grows_only_while_there_is_memory(tmp_path: Path) -> Non
         await peer.leave()
 
 
+async def all_reading_at_once(database: Database) -> None:
+    """Have each thread that reads open its connection."""
+    together = threading.Barrier(READING_THREADS)
+    reading = [
+        database.look_up(lambda _: together.wait(PATIENCE_S)) for _ in range(READING_THREADS)
+    ]
+    await asyncio.gather(*reading)
+
+
 async def test_nothing_of_a_room_is_left_when_its_last_editor_has_gone(tmp_path: Path) -> None:
     """No object of it, and so no timer; no task; no file."""
     async with serving(tmp_path, room_idle_s=0, heartbeat_s=0.7) as server:
         document_id = await server.document()
+        await all_reading_at_once(server.services.database)  # their connections stay
         before = left_over()
         for revision in range(3):
             ada, bob = await server.join(document_id), await server.join(document_id, "Bob")
