@@ -18,6 +18,7 @@ from collab.access.roles import Action, Standing, claimed
 from collab.errors import CloseCode, Forbidden, Refusal, SessionEnd
 from collab.live import messages, pace
 from collab.log.entry import Entry
+from collab.rooms.attendance import replaced
 from collab.rooms.frames import Batch
 from collab.rooms.presence import bounded, color_of
 
@@ -205,7 +206,7 @@ class Session:
         waits for it.
         """
         if push.seq <= self._settled:
-            raise SessionEnd(CloseCode.REPLACED, "a newer session of this client came")
+            raise replaced()
         last_seq = self._last_seq()
         if push.seq <= last_seq:
             raise SessionEnd(CloseCode.PROTOCOL, f"seq must be larger than {last_seq}")

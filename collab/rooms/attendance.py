@@ -120,7 +120,7 @@ class Attendance:
         client = session.client
         one = self._sessions.get(client)
         if one is not None and self._joined[one] > arrival:
-            session.end(_replaced())
+            session.end(replaced())
         elif self._neighbours.overtook(client, arrival):
             session.end(_overtaken())
         else:
@@ -140,7 +140,7 @@ class Attendance:
         older = self._sessions.get(client)
         if older is not None:
             self.leave(older)
-            older.end(_replaced())
+            older.end(replaced())
 
     def settle(self, client: str, seq: int) -> None:
         """The fate of a push of this client is being settled: no session gives it any more."""
@@ -167,7 +167,7 @@ class Attendance:
                 session.check(now)
 
 
-def _replaced() -> SessionEnd:
+def replaced() -> SessionEnd:
     return SessionEnd(CloseCode.REPLACED, "a newer session of this client came")
 
 
