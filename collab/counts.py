@@ -23,6 +23,9 @@ class Histogram:
         self.sum += value
 
 
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
 @dataclass(slots=True)
 class Counts:
     """One server's."""
@@ -39,15 +42,14 @@ class Counts:
     """By the status that they were answered with."""
     closes: Counter[int] = field(default_factory=Counter)
     """Sessions that ended, by the close code, whoever sent it."""
-    commit_seconds: Histogram = field(
-        default_factory=lambda: Histogram(
-            *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-        )
-    )
+    commit_seconds: Histogram = field(default_factory=lambda: Histogram(*_SECONDS))
     commit_pushes: Histogram = field(
         default_factory=lambda: Histogram(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
     )
     failed_commits: int = 0
+    flush_seconds: Histogram = field(default_factory=lambda: Histogram(*_SECONDS))
+    """How long what was committed waited for the disk."""
+    failed_flushes: int = 0
     repairs: Counter[str] = field(
         default_factory=lambda: Counter(settled=0, put_back=0, adrift=0, ordered_again=0)
     )

@@ -12,7 +12,7 @@ of a key to another editor, also while the key waits for what is in flight. CPU 
 server's processes, for 1,000 deliveries. In the end everything must be delivered, and two editors
 must show the same text. A round in which the load took more than 90 % of its core, or typed less
 than 95 % of its plan, shows no figures. Who does not keep up with some typists is not asked to with
-more. The peers keep everything in memory; Collab has it on disk before it shows it.
+more. The peers keep everything in memory; Collab has committed it before it shows it.
 
 The peers are installed beside this file when they are first asked for. The exit code is 1 if a text
 is wrong, or if Collab failed.

@@ -143,13 +143,13 @@ class Blamed(BaseModel):
 async def blame(
     document: ReadableDocument, services: Services, query: Annotated[BlameQuery, Query()]
 ) -> Response:
-    """Who wrote what of the text at a revision, by default the one that was saved last."""
+    """Who wrote what of the text at a revision, by default the one that was stored last."""
     async with open_room(services, document.id) as room:
-        revision = room.saved_revision
+        revision = room.stored_revision
         if query.revision is not None:
             revision = await shown(room, query.revision)
-        if revision > room.saved_revision:
-            raise NotReady(f"revision {revision} is not saved yet", retry_after_ms=1_000)
+        if revision > room.stored_revision:
+            raise NotReady(f"revision {revision} is not stored yet", retry_after_ms=1_000)
         replay = Replay(max(revision - MAX_LOOKED_BACK, 0))
         while replay.revision < revision:
             wanted = min(revision - replay.revision, PAGE)

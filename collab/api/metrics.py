@@ -84,6 +84,8 @@ class _Metrics(Collector):
         yield _histogram("commit_duration_seconds", counts.commit_seconds, "How long commits took")
         yield _histogram("commit_pushes", counts.commit_pushes, "How many pushes a commit saved")
         yield _counter("failed_commits", counts.failed_commits, "Commits that failed, every try")
+        yield _histogram("flush_duration_seconds", counts.flush_seconds, "How long the disk took")
+        yield _counter("failed_flushes", counts.failed_flushes, "Flushes that failed, every try")
         yield _by("repair", "repairs", counts.repairs, "What was done to keep one order")
         yield _by("work", "upkeep", counts.upkeep, "What the upkeep of documents did")
 

@@ -151,7 +151,9 @@ def guessing_at(database: Database, settings: Settings, clock: Callable[[], floa
 
 
 async def finish(writer: Writer, writing: asyncio.Task[None], patience_s: float) -> None:
-    """Let the writer save all that was put, for so long. What is given up then was never shown."""
+    """Let the writer save all that was put, for so long. What is given up then was never shown,
+    or is committed and perhaps not on the disk.
+    """
     writer.stop()
     _, late = await asyncio.wait([writing], timeout=patience_s)
     if late:

@@ -95,8 +95,13 @@ class Feed(Protocol):
         where it need not name any.
         """
 
+    def committed(self, revision: int) -> None:
+        """The database has every entry up to `revision`, which was put there by this server. It may
+        not be on the disk.
+        """
+
     def saved(self, revision: int) -> None:
-        """The database has every entry up to `revision`: it was saved here."""
+        """It is on the disk, too."""
 
     def doubt(self) -> None:
         """The database has another history, or names another run: find out which one holds."""

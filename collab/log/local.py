@@ -1,16 +1,16 @@
 """The order of one server alone: entries follow one another as they come in.
 
-Nothing outlives the process but the database, so an entry is durable when it is saved there.
+Nothing outlives the process but the database, so an entry is durable when it is committed there.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
 from collab.errors import Unavailable
 from collab.log.entry import next_mark
+from collab.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LocalLog:
-    """Gives each document a feed of its own; what was saved is all there is."""
+    """Gives each document a feed of its own; what is committed is all there is."""
 
     async def open(
         self,
@@ -52,8 +52,8 @@ class LocalFeed:
         self._subscriber = subscriber
         self._revision = subscriber.revision
         self._mark = subscriber.mark
-        self._saved = subscriber.revision
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._committed = subscriber.revision
+        self._waiters = Waiters()
         self._closed = False
 
     def append(self, entry: Entry) -> None:
@@ -72,10 +72,8 @@ class LocalFeed:
         """Wait for the commits that are pending: what is in the order then is all there will be."""
         if self._closed:
             raise Unavailable("this document is being read anew")
-        if self._saved < self._revision:
-            done = asyncio.get_running_loop().create_future()
-            self._waiting.append((self._revision, done))
-            await done
+        if self._committed < self._revision:
+            await self._waiters.until(self._revision)
 
     async def catch_up(self) -> None:
         """Nobody else orders: the subscriber has always heard all."""
@@ -99,17 +97,14 @@ class LocalFeed:
     def beat(self) -> None:
         """Nothing can be missed."""
 
-    def saved(self, revision: int) -> None:
-        self._saved = revision
+    def committed(self, revision: int) -> None:
+        self._committed = revision
         self._subscriber.durable(revision)
-        while self._waiting and self._waiting[0][0] <= revision:
-            _, done = self._waiting.pop(0)
-            if not done.done():
-                done.set_result(None)
+        self._waiters.reached(revision)
+
+    def saved(self, revision: int) -> None:
+        """It is shown already."""
 
     def close(self, error: Exception | None = None) -> None:
         self._closed = True
-        for _, done in self._waiting:
-            if not done.done():
-                done.set_exception(Unavailable(str(error or "the document is being closed")))
-        self._waiting.clear()
+        self._waiters.close(Unavailable(str(error or "the document is being closed")))

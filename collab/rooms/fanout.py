@@ -4,7 +4,8 @@ Sessions hold no updates of their own: each has a position in the room's history
 go to all that stand at the same one. A session that cannot be written to keeps its position, and
 goes on from there when it can. A quiet room sends at once. A busy one waits after each flush in
 proportion to what the flush took, so that fan-out never takes more than its share of the processor,
-and what comes in meanwhile shares a message.
+and what comes in meanwhile shares a message. How far the history is saved is told with the next
+updates, or by itself where none come soon.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collab.rooms import frames
 from collab.rooms.frames import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from collab.rooms.containment import Containment
     from collab.rooms.history import History
@@ -34,6 +35,16 @@ on how much it sends: two hundred who type wait a hundredth of a second for it, 
 
 MAX_WAIT_S = 0.1
 """The longest that an update waits for a flush."""
+
+SAVED_SHARE = 1 / 32
+"""The share that telling what is saved takes at most, where there is nothing else to tell."""
+
+MIN_SAVED_WAIT_S = 0.05
+"""The least time between two messages that tell nothing else: where people type on, it is told with
+the next update.
+"""
+
+MAX_SAVED_WAIT_S = 1.0
 
 MAX_CRC_UNITS = 1_000_000
 """The longest text whose checksum goes into beats."""
@@ -80,6 +91,8 @@ class Fanout:
         self._readers: dict[Reader, None] = {}
         self._timer: asyncio.Handle | None = None
         self._quiet_until = 0.0
+        self._saved_timer: asyncio.Handle | None = None
+        self._saved_quiet_until = 0.0
         self._crc: tuple[int, int] | None = None
 
     def __iter__(self) -> Iterator[Reader]:
@@ -99,14 +112,16 @@ class Fanout:
     def save(self, revision: int) -> None:
         """The database has the history up to `revision`, which is not beyond what is shown."""
         self.saved = revision
-        self._wake()
+        if self._timer is None and self._saved_timer is None and self._readers and not self._closed:
+            self._saved_timer = _after(self._saved_quiet_until, self._tell_saved)
 
     def close(self) -> None:
         """Send nothing more."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._saved_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._saved_timer = None
 
     def catch_up(self, reader: Reader) -> None:
         """Send a session what it lacks, while it can be written to."""
@@ -114,23 +129,30 @@ class Fanout:
             self._send(reader, {})
 
     def _wake(self) -> None:
-        if self._timer is not None or self._closed or not self._readers:
-            return
-        loop = asyncio.get_running_loop()
-        wait = self._quiet_until - time.perf_counter()
-        self._timer = (
-            loop.call_later(wait, self._flush) if wait > 0 else loop.call_soon(self._flush)
-        )
+        if self._timer is None and self._readers and not self._closed:
+            self._timer = _after(self._quiet_until, self._flush)
 
     def _flush(self) -> None:
         self._timer = None
+        took = self._send_all()
+        self._quiet_until = time.perf_counter() + min(took * (1 / FLUSH_SHARE - 1), MAX_WAIT_S)
+
+    def _tell_saved(self) -> None:
+        self._saved_timer = None
+        if self._timer is not None:
+            return  # it is told with the updates
+        took = self._send_all()
+        wait = min(max(took / SAVED_SHARE, MIN_SAVED_WAIT_S), MAX_SAVED_WAIT_S)
+        self._saved_quiet_until = time.perf_counter() + wait
+
+    def _send_all(self) -> float:
+        """Returns how many seconds it took."""
         started = time.perf_counter()
         shared: Batches = {}
         with self._contained:
             for reader in self:
                 self._send(reader, shared)
-        took = time.perf_counter() - started
-        self._quiet_until = started + min(took / FLUSH_SHARE, MAX_WAIT_S)
+        return time.perf_counter() - started
 
     def _send(self, reader: Reader, shared: Batches) -> None:
         """`shared` holds what was made for other sessions in the same flush."""
@@ -184,3 +206,10 @@ class Fanout:
         if self._crc is None or self._crc[0] != revision:
             self._crc = revision, self.text.crc32()
         return self._crc[1]
+
+
+def _after(until: float, call: Callable[[], None]) -> asyncio.Handle:
+    """Call it at a time of `time.perf_counter`, soon if that is past."""
+    loop = asyncio.get_running_loop()
+    wait = until - time.perf_counter()
+    return loop.call_later(wait, call) if wait > 0 else loop.call_soon(call)

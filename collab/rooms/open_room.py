@@ -29,6 +29,7 @@ from collab.rooms.snapshot import Snapshots
 from collab.rooms.standings import Standings
 from collab.rooms.trail import Trail
 from collab.tasks import Tasks
+from collab.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,6 +106,7 @@ class OpenRoom:
         self.snapshots = Snapshots(
             lambda: (self.visible_revision, self.visible_mark, self.visible_text), self._tasks
         )
+        self._saved_waiters = Waiters()
         self._saved_ahead = 0
         self._leaving = False
         self._ended: SessionEnd | None = None
@@ -135,6 +137,13 @@ class OpenRoom:
     @property
     def saved_revision(self) -> int:
         return self.fanout.saved
+
+    @property
+    def stored_revision(self) -> int:
+        """The database can be asked for everything up to here, though some of it may not be on the
+        disk.
+        """
+        return self.visible_revision if self.feed.run is None else self.saved_revision
 
     @property
     def visible_mark(self) -> str:
@@ -264,6 +273,13 @@ class OpenRoom:
             self.check_open()
             await self._shown.reaches(revision)
 
+    async def kept(self, revision: int) -> None:
+        """The same; and where it is the database alone that shows it, it is on the disk."""
+        await self.shown(revision)
+        if self.feed.run is None and revision > self.saved_revision:
+            self.check_open()
+            await self._saved_waiters.until(revision)
+
     # -- The database -------------------------------------------------------------------------
 
     def leads(self) -> None:
@@ -279,6 +295,7 @@ class OpenRoom:
             self._account.saved(revision)
             if self._ended is None and revision > self.saved_revision:
                 self.fanout.save(revision)
+                self._saved_waiters.reached(revision)
                 self.trail.wake()
 
     def not_saved(self, error: Exception) -> None:
@@ -367,6 +384,7 @@ class OpenRoom:
         unavailable = Unavailable(self._ended.message)
         self._authors.give_up(unavailable)
         self._shown.close(unavailable)
+        self._saved_waiters.close(unavailable)
         self._account.close()
 
     def beat(self) -> None:

@@ -30,19 +30,19 @@ async def shown(room: OpenRoom, revision: int | None) -> int:
 async def text_at(database: Database, room: OpenRoom, revision: int) -> Text:
     """The text at any revision that may be shown. Raises `NotFound` for another.
 
-    The database has it up to the saved revision; what came after that, the room has.
+    The database has it up to the stored revision; what came after that, the room has.
     """
     if revision == room.visible_revision:
         return room.visible_text
     if revision > room.visible_revision:
         raise _no_revision(revision)
-    saved = room.saved_revision
-    if revision <= saved:
+    stored = room.stored_revision
+    if revision <= stored:
         return await history.text_at(database, room.document_id, revision)
-    later = room.changes(saved)
-    assert later is not None, "what is not saved yet is kept"
-    text = await history.text_at(database, room.document_id, saved)
-    return await asyncio.to_thread(_after, text, later[: revision - saved])
+    later = room.changes(stored)
+    assert later is not None, "what is not stored yet is kept"
+    text = await history.text_at(database, room.document_id, stored)
+    return await asyncio.to_thread(_after, text, later[: revision - stored])
 
 
 def length_at(room: OpenRoom, revision: int) -> int:

@@ -103,6 +103,11 @@ class Saving:
 
     # -- The writer's answers --------------------------------------------------------------------
 
+    def committed(self, revision: int) -> None:
+        if self._feed is not None:
+            with self._contained:
+                self._feed.committed(revision)
+
     def saved(self, revision: int) -> None:
         self._drop(revision)
         with self._contained:

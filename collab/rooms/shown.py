@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
+
+from collab.waiters import Waiters
 
 if TYPE_CHECKING:
     from collab.errors import Unavailable
@@ -21,7 +22,7 @@ class Shown:
         self._fanout = fanout
         self._trail = trail
         self._hidden: deque[tuple[int, Text]] = deque()
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiters = Waiters()
 
     @property
     def revision(self) -> int:
@@ -43,22 +44,12 @@ class Shown:
             text = self._hidden.popleft()[1]
         self._fanout.show(revision, text)
         self._trail.show(revision)
-        waiting, self._waiting = self._waiting, []
-        for until, done in waiting:
-            if until > revision:
-                self._waiting.append((until, done))
-            elif not done.done():
-                done.set_result(None)
+        self._waiters.reached(revision)
 
     async def reaches(self, revision: int) -> None:
         """Return when a revision is shown. Raises `Unavailable` when the room is closed before."""
         if revision > self.revision:
-            done = asyncio.get_running_loop().create_future()
-            self._waiting.append((revision, done))
-            await done
+            await self._waiters.until(revision)
 
     def close(self, error: Unavailable) -> None:
-        for _, done in self._waiting:
-            if not done.done():
-                done.set_exception(error)
-        self._waiting.clear()
+        self._waiters.close(error)

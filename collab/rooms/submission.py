@@ -1,4 +1,4 @@
-"""A push that no session sends: an edit over REST, whose caller waits until it is shown."""
+"""A push that no session sends: an edit over REST, whose caller waits until it is kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Placed(NamedTuple):
 
 
 async def submit(room: OpenRoom, entry: Entry) -> Placed:
-    """Order a push and wait until it is shown.
+    """Order a push and wait until it is kept: shown, and on the disk where no other server has it.
 
     Raises the `Refusal` that says why it is not in the history, or `Unavailable` where the room
     closed before that was known. Who stops waiting takes nothing back.
@@ -34,7 +34,7 @@ async def submit(room: OpenRoom, entry: Entry) -> Placed:
         room.counts.pushes[refusal.code] += 1
         raise
     placed = await author.fate
-    await room.shown(placed.revision)
+    await room.kept(placed.revision)
     return placed
 
 

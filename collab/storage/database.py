@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from collab.storage.flushing import Committed
+
 T = TypeVar("T")
 
 
@@ -57,12 +59,16 @@ class Database(Protocol):
         """Run `work`, which only reads; what it reads belongs together."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` as one transaction and commit it. No two of this server run at once, even if
-        one was given up without an answer; those of others may, on PostgreSQL.
+        """Run `work` as one transaction, commit it, and return when it is on the disk. No two of
+        this server run at once, even if one was given up without an answer; those of others may, on
+        PostgreSQL.
 
         A cancelled caller does not undo it: once begun, the transaction ends on its own. If it
         fails before the commit, it may begin anew: only what `work` returns last counts.
         """
+
+    async def commit(self, work: Callable[[Connection], T]) -> Committed[T]:
+        """The same, but return as soon as it holds, though it may not be on the disk."""
 
 
 def database_at(url: str, *, shared: bool = False, beside: bool = False) -> Database:

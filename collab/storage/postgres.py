@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from collab.errors import Misconfigured
+from collab.storage.flushing import Committed, flushed
 from collab.storage.migrations import MIGRATIONS, upgrade
 from collab.storage.sharing import in_use
 
@@ -142,7 +143,10 @@ class PostgresDatabase:
         return await self._run(self._reading, work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        return await self._run(self._writing, work)
+        return (await self.commit(work)).done
+
+    async def commit(self, work: Callable[[Connection], T]) -> Committed[T]:
+        return Committed(await self._run(self._writing, work), flushed)
 
     async def _run(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         """Whether somebody still waits for it or not: a statement that is cancelled costs its

@@ -2,8 +2,9 @@
 
 A write is a function of a plain connection that runs as one transaction in one hop to the writing
 thread: on SQLite a transaction whose every statement hops costs three times as much, and there is
-only one writer at a time anyway. A reading that every handshake needs goes the same way, to threads
-of its own (`look_up`); other readings go through SQLAlchemy's async engine (`read`).
+only one writer at a time anyway. What is committed is brought to the disk in a thread of its own
+(`wal`), while the next transaction runs. A reading that every handshake needs goes the same way, to
+threads of its own (`look_up`); other readings go through SQLAlchemy's async engine (`read`).
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from collab.errors import Misconfigured
+from collab.storage.flushing import Committed
 from collab.storage.migrations import MIGRATIONS, migrate_sqlite
 from collab.storage.sharing import in_use
+from collab.storage.wal import MAX_FRAMES, WriteAheadLog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -104,8 +107,14 @@ class SQLiteDatabase:
         return await self._run(self._readers, _reading, engines.looking, work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
+        done, flush = await self.commit(work)
+        await flush()
+        return done
+
+    async def commit(self, work: Callable[[Connection], T]) -> Committed[T]:
         engines = await self._use()
-        return await self._run(self._thread, engines.transaction, work)
+        done = await self._run(self._thread, engines.transaction, work)
+        return Committed(done, engines.flush)
 
     def _run(
         self, threads: ThreadPoolExecutor, call: Callable[..., T], *args: object
@@ -149,6 +158,7 @@ class SQLiteDatabase:
 
     async def _disconnect(self, engines: _Engines) -> None:
         loop = asyncio.get_running_loop()
+        await asyncio.to_thread(engines.log.close)
         await engines.reading.dispose()
         await loop.run_in_executor(self._readers, engines.looking.dispose)
         await loop.run_in_executor(self._thread, engines.writing.dispose)
@@ -160,6 +170,7 @@ class _Engines:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = _identity(path)
+        self.log = WriteAheadLog(path)
         # Never made anew by a connection: an empty file in its place would hide that it is gone.
         database = f"file:{quote(str(path))}"
         url = URL.create("sqlite", database=database, query={"mode": "rw", "uri": "true"})
@@ -179,7 +190,7 @@ class _Engines:
             url.set(drivername="sqlite+aiosqlite"), hide_parameters=True
         )
         event.listen(self.writing, "connect", _set_up_connection)
-        event.listen(self.writing, "connect", _wait_for_nothing)
+        event.listen(self.writing, "connect", _set_up_writing)
         event.listen(self.writing, "begin", _begin_immediate)
         for reading in (self.looking, self.reading.sync_engine):
             event.listen(reading, "connect", _set_up_connection)
@@ -191,9 +202,17 @@ class _Engines:
     def transaction(self, work: Callable[[Connection], T]) -> T:
         with self.writing.begin() as connection:
             done = work(connection)
-        if not self.on_file():  # else what was committed may be in a file that nobody can reach
-            raise _gone()
+        self.log.committed()
+        self._check_file()
         return done
+
+    async def flush(self) -> None:
+        await self.log.flush()
+        self._check_file()
+
+    def _check_file(self) -> None:
+        if not self.on_file():  # what was committed may be in a file that nobody can reach
+            raise _gone()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -218,7 +237,7 @@ def _set_up_connection(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")  # first: the next may have to wait
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA synchronous=NORMAL")  # a commit does not wait for the disk: `wal` does
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
@@ -227,8 +246,9 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")  # what is read until the end belongs together
 
 
-def _wait_for_nothing(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA busy_timeout=0")
+def _set_up_writing(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA busy_timeout=0")  # `_begin_immediate` waits
+    connection.execute(f"PRAGMA wal_autocheckpoint={MAX_FRAMES}")
 
 
 def _begin_immediate(connection: Connection) -> None:

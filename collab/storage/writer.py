@@ -1,15 +1,17 @@
-"""The writer: one background task that saves what was ordered.
+"""The writer: the background work that saves what was ordered.
 
 It gathers the pushes of all documents and commits them in groups: what comes in during a commit, or
-in the rest after it, goes into the next.
+in the rest after it, goes into the next. What is committed is brought to the disk while others are:
+so a slow disk delays what is called saved, and not what is shown.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import structlog
 from sqlalchemy import select
@@ -18,49 +20,31 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from collab.counts import Counts
 from collab.errors import Unavailable
 from collab.storage.commit import Batch, save
+from collab.storage.rests import Rests
 
 if TYPE_CHECKING:
     from collab.log.entry import Ordered
     from collab.storage.commit import Outcome
     from collab.storage.database import Database
-    from collab.storage.upkeep import Upkeep
+    from collab.storage.flushing import Committed, Flush
+    from collab.storage.upkeep import Kept, Upkeep
 
 log = structlog.get_logger(__name__)
 
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 1.0
 
-SHARE = 1 / 8
-"""The share of the time that commits take in the long run, as long as they are short. What a commit
-costs hardly depends on how much it saves: a busy server makes fewer and larger ones.
-"""
-
-AT_ONCE_S = 0.02
-"""How long commits may take beyond that: where little is typed, each push is committed at once."""
-
-MAX_REST_S = 0.01
-"""The longest rest between two commits: without Redis, nothing is shown before it is committed."""
-
-
-class Rests:
-    """How long the writer rests after each commit. Times are in seconds, by any clock."""
-
-    def __init__(self) -> None:
-        self._ahead_s = 0.0  # what commits took beyond their share
-        self._ended = 0.0
-
-    def after(self, began: float, ended: float) -> float:
-        earned_s = (ended - self._ended) * SHARE
-        self._ahead_s = max(self._ahead_s - earned_s, 0.0) + ended - began
-        self._ended = ended
-        return min(max(self._ahead_s - AT_ONCE_S, 0.0) / SHARE, MAX_REST_S)
-
 
 class Listener(Protocol):
-    """Who hears what became of a document's pushes. Neither call waits or raises, but may put."""
+    """Who hears what became of a document's pushes. No call waits or raises, but may put."""
+
+    def committed(self, revision: int) -> None:
+        """No loss of this process takes back what was put up to `revision`. Then `saved` follows,
+        or `not_saved`.
+        """
 
     def saved(self, revision: int) -> None:
-        """Every push up to `revision` is committed."""
+        """Every push up to `revision` is committed, and on the disk."""
 
     def not_saved(self, error: Exception) -> None:
         """What was put and not reported saved could not be saved, and will not be tried again.
@@ -76,6 +60,18 @@ class _Batch(Batch):
     listener: Listener
 
 
+_Group = dict[str, _Batch]
+"""Those of several documents that are committed together."""
+
+
+class _Written(NamedTuple):
+    """A group that is committed and may not be on the disk."""
+
+    group: _Group
+    kept: list[Kept]
+    flush: Flush
+
+
 class Writer:
     """Saves pushes for as long as `run` runs."""
 
@@ -86,18 +82,23 @@ class Writer:
         patience_s: float,
         counts: Counts | None = None,
     ) -> None:
-        """`patience_s`: how long a commit that fails is tried again before it fails for good."""
+        """`patience_s`: how long a commit or a flush that fails is tried again before it fails for
+        good.
+        """
         self._database = database
         self._upkeep = upkeep
         self._patience_s = patience_s
         self._counts = Counts() if counts is None else counts
-        self._waiting: dict[str, _Batch] = {}
-        self._committing: set[str] = set()
-        self._in_doubt: set[str] = set()
-        self._committed = asyncio.Event()
+        self._waiting: _Group = {}
+        self._written: list[_Written] = []
+        self._under_way: Counter[str] = Counter()  # documents, by how many groups they are in
+        self._in_doubt: set[str] = set()  # what of them is committed, or will be
+        self._unflushed: set[str] = set()
+        self._answered = asyncio.Event()
         self._wake = asyncio.Event()
+        self._wake_flushing = asyncio.Event()
         self._stopping = False
-        self._rests = Rests()
+        self._all_committed = False
 
     def put(
         self, document_id: str, push: Ordered, listener: Listener, run: str | None = None
@@ -119,19 +120,21 @@ class Writer:
             waiting.listener.not_saved(Unavailable("the document is saved for somebody else now"))
 
     async def settle(self, document_id: str) -> None:
-        """Return when the database tells the truth of a document: nothing of it is put or being
-        committed, and what failed for good did not come to pass after all.
+        """Return when the database tells the truth of a document: nothing of it is put or on its
+        way to the disk, and what failed for good did not come to pass after all.
 
         A commit that had no answer may still be under way. Writes follow one another, so it is over
-        when another one is. Raises `SQLAlchemyError` while that cannot be had.
+        when another one is, and on the disk when that is. Raises `SQLAlchemyError` or `OSError`
+        while that cannot be had.
         """
-        while document_id in self._waiting or document_id in self._committing:
-            self._committed.clear()
-            await self._committed.wait()
-        if document_id in self._in_doubt:
-            before = set(self._in_doubt)
-            await self._database.write(lambda connection: connection.scalar(select(1)))
-            self._in_doubt -= before
+        while document_id in self._waiting or document_id in self._under_way:
+            self._answered.clear()
+            await self._answered.wait()
+        for doubtful in (self._in_doubt, self._unflushed):
+            if document_id in doubtful:
+                before = set(doubtful)
+                await self._database.write(lambda connection: connection.scalar(select(1)))
+                doubtful.difference_update(before)
 
     def stop(self) -> None:
         """`run` ends when all that was put is saved or has failed."""
@@ -139,62 +142,63 @@ class Writer:
         self._wake.set()
 
     async def run(self) -> None:
-        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._flush_all(), name="flushing")
+            await self._commit_all()
+            self._all_committed = True
+            self._wake_flushing.set()
+
+    # -- Committing ---------------------------------------------------------------------------
+
+    async def _commit_all(self) -> None:
+        loop, rests = asyncio.get_running_loop(), Rests()
         while True:
             await self._wake.wait()
             self._wake.clear()
             if self._waiting:
                 began = loop.time()
                 await self._commit(self._take(), began + self._patience_s)
-                self._committing.clear()
-                self._committed.set()
-                await asyncio.sleep(self._rests.after(began, loop.time()))
+                await asyncio.sleep(rests.after(began, loop.time()))
             elif self._stopping:
                 return
             if self._waiting or self._stopping:
                 self._wake.set()
 
-    def _take(self) -> dict[str, _Batch]:
+    def _take(self) -> _Group:
         # `run` keeps no name for it: it would hold a closed room in memory until the next commit.
         group, self._waiting = self._waiting, {}
-        self._committing = set(group)
+        self._under_way.update(group.keys())
         return group
 
-    async def _commit(self, group: dict[str, _Batch], deadline: float) -> None:
+    async def _commit(self, group: _Group, deadline: float) -> None:
         try:
-            failed, kept = await self._try(group, deadline)
+            (failed, kept), flush = await self._try(group, deadline)
         except Exception as error:
             log.exception("commit failed", documents=len(group))
             if len(group) == 1 or isinstance(error, DisconnectionError):
                 self._in_doubt.update(group)
-                for document_id, batch in group.items():
-                    self._fail(document_id, batch, error)
+                self._give_up(group, error)
                 return
             # It may be one document's fault: the others are not to suffer for it.
             for document_id, batch in group.items():
                 await self._commit({document_id: batch}, deadline)
             return
         self._in_doubt.clear()
-        for document_id, batch in group.items():
-            if document_id in failed:
-                self._fail(document_id, batch, failed[document_id])
-            else:
-                batch.listener.saved(batch.pushes[-1].last)
-        self._upkeep.look(kept)
+        for document_id, failure in failed.items():
+            self._fail(document_id, group.pop(document_id), failure)
+        for batch in group.values():
+            batch.listener.committed(batch.pushes[-1].last)
+        self._written.append(_Written(group, kept, flush))
+        self._wake_flushing.set()
 
-    def _fail(self, document_id: str, batch: _Batch, error: Exception) -> None:
-        """Give a document's pushes up, and with them those that came in meanwhile: they follow."""
-        self._waiting.pop(document_id, None)
-        batch.listener.not_saved(error)
-
-    async def _try(self, group: dict[str, _Batch], deadline: float) -> Outcome:
+    async def _try(self, group: _Group, deadline: float) -> Committed[Outcome]:
         """Commit, again and again until the deadline. Returns what `save` does."""
         loop = asyncio.get_running_loop()
         pause = FIRST_RETRY_S
         while True:
             started = time.perf_counter()
             try:
-                outcome = await self._database.write(lambda connection: save(connection, group))
+                committed = await self._database.commit(lambda connection: save(connection, group))
             except (SQLAlchemyError, OSError) as error:
                 self._counts.failed_commits += 1
                 if loop.time() + pause > deadline:
@@ -205,9 +209,78 @@ class Writer:
                 self._counts.commit_pushes.observe(
                     sum(len(batch.pushes) for batch in group.values())
                 )
-                return outcome
+                return committed
             await asyncio.sleep(pause)
             pause = min(pause * 2, LAST_RETRY_S)
+
+    # -- Flushing -----------------------------------------------------------------------------
+
+    async def _flush_all(self) -> None:
+        loop, rests = asyncio.get_running_loop(), Rests()
+        while True:
+            await self._wake_flushing.wait()
+            self._wake_flushing.clear()
+            if self._written:
+                began = loop.time()
+                await self._flush(began + self._patience_s)
+                await asyncio.sleep(rests.after(began, loop.time()))
+            if self._written:
+                self._wake_flushing.set()
+            elif self._all_committed:
+                return
+
+    async def _flush(self, deadline: float) -> None:
+        """Bring to the disk what is committed, again and again until the deadline."""
+        written, self._written = self._written, []
+        loop = asyncio.get_running_loop()
+        pause = FIRST_RETRY_S
+        while True:
+            started = time.perf_counter()
+            try:
+                for flush in {each.flush for each in written}:
+                    await flush()
+            except (SQLAlchemyError, OSError) as error:
+                self._counts.failed_flushes += 1
+                if loop.time() + pause > deadline:
+                    log.exception("flush failed", groups=len(written))
+                    for each in written:
+                        self._unflushed.update(each.group)
+                        self._give_up(each.group, error)
+                    return
+                log.warning("flush failed, trying again", error=str(error), pause_s=pause)
+            else:
+                self._counts.flush_seconds.observe(time.perf_counter() - started)
+                self._unflushed.clear()
+                for each in written:
+                    self._saved(each)
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_RETRY_S)
+
+    # -- Answering ----------------------------------------------------------------------------
+
+    def _saved(self, written: _Written) -> None:
+        for document_id, batch in written.group.items():
+            self._over(document_id)
+            batch.listener.saved(batch.pushes[-1].last)
+        self._upkeep.look(written.kept)
+
+    def _give_up(self, group: _Group, error: Exception) -> None:
+        for document_id, batch in group.items():
+            self._fail(document_id, batch, error)
+
+    def _fail(self, document_id: str, batch: _Batch, error: Exception) -> None:
+        """Give a document's pushes up, and with them those that came in meanwhile: they follow."""
+        self._waiting.pop(document_id, None)
+        self._over(document_id)
+        batch.listener.not_saved(error)
+
+    def _over(self, document_id: str) -> None:
+        """A group that it is in has its answer."""
+        self._under_way[document_id] -= 1
+        if not self._under_way[document_id]:
+            del self._under_way[document_id]
+        self._answered.set()
 
 
 def _follows(push: Ordered, last: Ordered) -> bool:

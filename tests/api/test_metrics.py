@@ -165,7 +165,7 @@ async def test_what_is_not_saved_is_what_commits_wait_with(
     ada = await api.user()
     it = (await ada.document())["id"]
     going_on = asyncio.Event()
-    write = api.services.database.write
+    commit = api.services.database.commit
     failed = False
 
     async def wait(work: Callable[..., object]) -> object:
@@ -174,10 +174,10 @@ async def test_what_is_not_saved_is_what_commits_wait_with(
             failed = True
             raise OperationalError("commit", {}, OSError("the disk is full"))
         await going_on.wait()
-        return await write(work)
+        return await commit(work)
 
     async with api.services.registry.room(it):  # opened before the database is slow
-        monkeypatch.setattr(type(api.services.database), "write", lambda _, work: wait(work))
+        monkeypatch.setattr(type(api.services.database), "commit", lambda _, work: wait(work))
         putting = asyncio.create_task(ada.put(it, "x", 0))
         try:
             samples = await until(api.http, "collab_unsaved_revisions", 1)
@@ -186,8 +186,8 @@ async def test_what_is_not_saved_is_what_commits_wait_with(
         finally:
             going_on.set()
         assert (await putting).status_code == 200
-    samples = await read(api.http)
-    assert samples["collab_unsaved_revisions"] == samples["collab_unsaved_bytes"] == 0
+    samples = await until(api.http, "collab_unsaved_revisions", 0)
+    assert samples["collab_unsaved_bytes"] == 0
 
 
 async def test_handshakes_are_counted_by_their_answer(server: Serving) -> None:

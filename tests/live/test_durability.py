@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from typing import TYPE_CHECKING
 
-from tests.serving import serving
+from tests.serving import PATIENCE_S, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def database(data_dir: Path) -> sqlite3.Connection:
@@ -33,6 +36,31 @@ async def test_an_update_is_shown_only_when_it_is_committed(tmp_path: Path) -> N
         other.close()
         assert (await reader.hear("updates"))["updates"] == [[typist.name, 1, [[0, "held"]]]]
         await typist.hear("updates")
+        await typist.leave()
+        await reader.leave()
+
+
+async def test_s1_a_disk_that_stalls_delays_what_is_saved_and_not_what_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what was shown is there for whoever reads the database, as the next process would."""
+    going_on = threading.Event()
+    async with serving(tmp_path, heartbeat_s=1.5) as server:
+        document_id = await server.document()
+        typist, reader = await server.join(document_id), await server.join(document_id, "Bob")
+        monkeypatch.setattr("collab.storage.wal.sync", lambda _: going_on.wait(PATIENCE_S))
+        for revision in (1, 2):
+            await typist.push([[0, "x"], *([revision - 1] if revision > 1 else [])])
+            await reader.hear("updates")
+            with database(tmp_path) as other:
+                rows = other.execute("select saved_revision from documents").fetchall()
+            assert rows == [(revision,)]
+            await typist.hear("updates")
+        message = await reader.hear("beat", "saved")
+        assert (message["type"], message["saved"]) == ("beat", 0)
+        going_on.set()
+        for revision in (1, 2):
+            assert (await reader.hear("saved"))["revision"] == revision
         await typist.leave()
         await reader.leave()
 

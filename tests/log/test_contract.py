@@ -97,6 +97,7 @@ class LocalEngine:
         return LocalLog()
 
     async def save(self, feed: Feed, follower: Follower) -> None:
+        feed.committed(follower.revision)
         feed.saved(follower.revision)
 
 
@@ -113,6 +114,7 @@ class RedisEngine:
     async def save(self, feed: Feed, follower: Follower) -> None:
         await feed.catch_up()
         self._runs.row = Row(str(feed.run), follower.revision, follower.mark)
+        feed.committed(follower.revision)
         feed.saved(follower.revision)
 
     async def close(self) -> None:
@@ -224,7 +226,7 @@ async def test_who_waits_for_a_settlement_is_told_when_the_feed_closes(engine: E
         await settling
 
 
-async def test_the_local_log_shows_nothing_before_it_is_saved() -> None:
+async def test_the_local_log_shows_nothing_before_it_is_committed() -> None:
     """Promise 2: with one server, the database is all that outlives it."""
     follower = Follower()
     feed = LocalFeed(follower)
@@ -233,8 +235,8 @@ async def test_the_local_log_shows_nothing_before_it_is_saved() -> None:
         assert (follower.revision, follower.durable_revision) == (seq, 0)
     settling = asyncio.create_task(feed.settle("ada", 4))
     await asyncio.sleep(0)
-    feed.saved(3)
+    feed.committed(3)
     await asyncio.sleep(0)
     assert (follower.durable_revision, settling.done()) == (3, False)
-    feed.saved(4)
+    feed.committed(4)
     await settling

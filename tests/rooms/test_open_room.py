@@ -39,6 +39,7 @@ class Writer:
 
     def save(self) -> None:
         for push, listener in self.put_pushes:
+            listener.committed(push.last)
             listener.saved(push.last)
         self.put_pushes.clear()
 

@@ -214,6 +214,7 @@ async def test_what_rooms_take_is_counted_from_their_opening_to_their_end(tmp_pa
             assert registry.budget.memory > opened + 1_000
             assert registry.budget.unsaved > 1_000
             await room.shown(2)
+            await registry._writer.settle("d")
             assert registry.budget.unsaved == 0
         registry.forget("d")
         assert before == registry.budget.memory == 0 < opened

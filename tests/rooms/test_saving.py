@@ -30,6 +30,8 @@ class Feed:
         self.saved_revisions: list[int] = []
         self.doubts = 0
 
+    def committed(self, _revision: int) -> None: ...
+
     def saved(self, revision: int) -> None:
         self.saved_revisions.append(revision)
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from collab.storage import history
+from collab.storage.flushing import Committed, flushed
 from collab.storage.migrations import MIGRATIONS
 from collab.storage.tables import metadata
 
@@ -154,6 +155,9 @@ class SimulatedDatabase:
         running.add_done_callback(_heard)
         done: T = await asyncio.shield(running)
         return done
+
+    async def commit(self, work: Callable[[Connection], T]) -> Committed[T]:
+        return Committed(await self.write(work), flushed)
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         if self._writing is None:

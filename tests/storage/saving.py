@@ -39,7 +39,7 @@ class Document:
         self.room = Room(Text.empty(), History(Point(0, mark, 0)))
         self.last: Ordered
         self.pushes: list[Ordered] = []
-        self.saved_revision = 0
+        self.committed_revision = self.saved_revision = 0
         self.failures: list[Exception] = []
         self._heard = asyncio.Event()
 
@@ -62,7 +62,19 @@ class Document:
         self.pushes.append(self.last)
         return self.last
 
+    def committed(self, revision: int) -> None:
+        self.committed_revision = revision
+        self._heard.set()
+
+    async def holds(self, revision: int) -> None:
+        """Wait until the writer reports that what was typed up to a revision is committed."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.committed_revision < revision:
+                self._heard.clear()
+                await self._heard.wait()
+
     def saved(self, revision: int) -> None:
+        assert revision <= self.committed_revision
         self.saved_revision = revision
         self._heard.set()
 

@@ -304,7 +304,7 @@ async def test_a_connection_that_is_cut_in_a_commit_is_tried_again_and_found(
     """Nobody knows whether it was committed: the writer finds its own mark, or writes it."""
     async with running(url, patience_s=10) as bench:
         document = await bench.document("d")
-        write, cuts = bench.database.write, 0
+        write, cuts = bench.database.commit, 0
 
         async def cut_after(work: Any) -> Any:
             nonlocal cuts
@@ -315,7 +315,7 @@ async def test_a_connection_that_is_cut_in_a_commit_is_tried_again_and_found(
                 raise DisconnectionError("the answer was lost")
             return done
 
-        monkeypatch.setattr(bench.database, "write", cut_after)
+        monkeypatch.setattr(bench.database, "commit", cut_after)
         await bench.save(document, "once")
         assert cuts == 2
         assert not document.failures
@@ -352,14 +352,14 @@ async def test_all_documents_are_told_at_once_when_the_server_is_gone(
     """The patience is one for all, however many they are."""
     made = [await bench.document(f"d{number}") for number in range(20)]
     postgres.server.stop()
-    write, tries = bench.database.write, 0
+    write, tries = bench.database.commit, 0
 
     async def count(work: Any) -> Any:
         nonlocal tries
         tries += 1
         return await write(work)
 
-    monkeypatch.setattr(bench.database, "write", count)
+    monkeypatch.setattr(bench.database, "commit", count)
     for document in made:
         bench.writer.put(document.id, document.type("x"), document)
     for document in made:

@@ -58,6 +58,8 @@ class Saver:
             if push.first > after:
                 self.bench.writer.put(self.document.id, push, self, self.run)
 
+    def committed(self, _revision: int) -> None: ...
+
     def saved(self, revision: int) -> None:
         self.saved_revision = revision
         self._heard.set()

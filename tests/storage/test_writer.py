@@ -15,8 +15,8 @@ from collab.log.entry import Entry, next_mark
 from collab.rooms.room import Room
 from collab.storage import commit, documents, history, segments
 from collab.storage.commit import Conflict
+from collab.storage.rests import MAX_REST_S, SHARE, Rests
 from collab.storage.runs import Row, Runs
-from collab.storage.writer import MAX_REST_S, SHARE, Rests
 from tests.storage.saving import PATIENCE_S, Bench, Document, running
 
 
@@ -79,18 +79,18 @@ async def test_a_commit_that_fails_is_tried_again_until_it_goes_through(
     async with running(url, patience_s=PATIENCE_S) as bench:
         document = await bench.document("d")
         await bench.rows("alter table segments rename to hidden")
-        write, failures = bench.database.write, list[SQLAlchemyError]()
+        write, failures = bench.database.commit, list[SQLAlchemyError]()
 
         async def mend_after_a_failure(work: Any) -> Any:
             try:
                 return await write(work)
             except SQLAlchemyError as error:
                 failures.append(error)
-                monkeypatch.setattr(bench.database, "write", write)
+                monkeypatch.setattr(bench.database, "commit", write)
                 await bench.rows("alter table hidden rename to segments")
                 raise
 
-        monkeypatch.setattr(bench.database, "write", mend_after_a_failure)
+        monkeypatch.setattr(bench.database, "commit", mend_after_a_failure)
         await bench.save(document, "patience")
         assert len(failures) == 1
         assert not document.failures
@@ -117,7 +117,7 @@ async def test_a_commit_whose_answer_was_lost_is_recognised(
 ) -> None:
     """It is tried again, and finds its own mark."""
     document = await bench.document("d")
-    write = bench.database.write
+    write = bench.database.commit
     lost: list[object] = []
 
     async def lose_the_first_answer(work: Any) -> Any:
@@ -127,7 +127,7 @@ async def test_a_commit_whose_answer_was_lost_is_recognised(
             raise OperationalError("commit", None, ConnectionError("the connection broke"))
         return answer
 
-    monkeypatch.setattr(bench.database, "write", lose_the_first_answer)
+    monkeypatch.setattr(bench.database, "commit", lose_the_first_answer)
     await bench.save(document, "once")
     assert len(lost) == 1
     assert not document.failures
@@ -244,7 +244,7 @@ async def test_h7_a_commit_that_had_no_answer_is_over_before_anybody_relies_on_i
 ) -> None:
     """It may come to pass after it was given up: what was called void would be in the text."""
     document = await bench.document("d")
-    write, late = bench.database.write, asyncio.Event()
+    write, late = bench.database.commit, asyncio.Event()
     under_way: list[asyncio.Task[Any]] = []
 
     async def leave_without_answer(work: Any) -> Any:
@@ -261,7 +261,7 @@ async def test_h7_a_commit_that_had_no_answer_is_over_before_anybody_relies_on_i
             return await write(work)
         raise OperationalError("commit", None, ConnectionError("no answer"))
 
-    monkeypatch.setattr(bench.database, "write", leave_without_answer)
+    monkeypatch.setattr(bench.database, "commit", leave_without_answer)
     await bench.save(document, "in doubt")
     assert document.failures
     with pytest.raises(OperationalError):
@@ -269,7 +269,7 @@ async def test_h7_a_commit_that_had_no_answer_is_over_before_anybody_relies_on_i
     late.set()
     await bench.writer.settle("d")
     assert str((await history.load(bench.database, "d")).text) == "in doubt"
-    monkeypatch.setattr(bench.database, "write", None)
+    monkeypatch.setattr(bench.database, "commit", None)
     await bench.writer.settle("d")  # once is enough
 
 
@@ -373,7 +373,7 @@ def test_commits_that_come_seldom_are_followed_by_no_rest() -> None:
 
 
 def test_commits_that_follow_one_another_come_to_keep_to_their_share() -> None:
-    rests, now, commit_s, rest_s = Rests(), 1_000.0, 0.001, 0.0
+    rests, now, commit_s, rest_s = Rests(), 1_000.0, 0.0005, 0.0
     for _ in range(100):
         rest_s = rests.after(now, now + commit_s)
         now += commit_s + rest_s

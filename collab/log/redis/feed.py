@@ -213,6 +213,9 @@ class RedisFeed:
         await self._read_on(standing)
         return True
 
+    def committed(self, revision: int) -> None:
+        """The stream has it."""
+
     def saved(self, revision: int) -> None:
         self._save(revision)
         self._tell_what_is_saved()
