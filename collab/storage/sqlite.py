@@ -255,21 +255,21 @@ def _begin_immediate(connection: Connection) -> None:
     """Wait for another writer, and look often: SQLite would look ever more seldom, in the end every
     100 ms, where a commit takes a few.
     """
+    raw: Any = connection.connection.dbapi_connection  # SQLAlchemy's way costs more than all else
     deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     while True:
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except OperationalError as error:
+            raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
             if not _is_busy(error) or time.monotonic() > deadline:
-                raise
+                raise OperationalError("BEGIN IMMEDIATE", None, error) from error
             time.sleep(BUSY_PAUSE_S)
         else:
             return
 
 
-def _is_busy(error: OperationalError) -> bool:
-    code = getattr(error.orig, "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_BUSY  # the rest tells more
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the rest tells more
 
 
 def _lock(path: Path, *, shared: bool) -> IO[str]:
