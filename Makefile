@@ -7,6 +7,9 @@ UV      := $(VENV)/bin/uv
 WORKERS ?= 2
 MAKEFLAGS += --jobs=2
 
+# Hundreds of processes import the same modules: each is compiled once, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
 PAGE    := $(shell find web/src web/session web/public web/index.html web/*.ts 2>/dev/null)
 
 .PHONY: run test pages check build screenshots format lock clean
