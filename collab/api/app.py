@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 import collab
 from collab.api import (
@@ -78,9 +78,16 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
         audit,
         live,
     ):
-        app.include_router(part.router)
-    app.include_router(links.coming)
+        _add(app, part.router)
+    _add(app, links.coming)
     if settings.metrics:
-        app.include_router(metrics.router)
-    app.include_router(static.pages(static.built()))
+        _add(app, metrics.router)
+    _add(app, static.pages(static.built()))
     return app
+
+
+def _add(app: FastAPI, router: APIRouter) -> None:
+    """Add the routes as they were made, once in a process. `include_router` would make them all
+    anew while an application's first request waits, with what is added to them here: nothing.
+    """
+    app.router.routes.extend(router.routes)
