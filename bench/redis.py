@@ -10,10 +10,8 @@ It listens on a free port of the loopback address.
 
 from __future__ import annotations
 
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -27,21 +25,20 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS as SLOTS
 from redis.crc import key_slot
 from redis.retry import Retry
 
+from bench.ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TIMEOUT_S = 30
 POLL_S = 0.01
 
-PORTS = range(20_000, 32_000)
-"""Below those that the system gives to who asks for any. A cluster takes one 10,000 above too."""
-
 
 class RedisServer:
     """`settings` are Redis's, with underscores: `requirepass`, `cluster_enabled="yes"`."""
 
     def __init__(self, folder: Path, settings: dict[str, str], *, tls: bool = False) -> None:
-        self.port = _free_port()
+        self.port = free_port(10_000)  # a cluster's node takes that one, too
         self.password = settings.get("requirepass")
         self._folder = folder
         self._certificate = _certify(folder) if tls else None
@@ -242,20 +239,3 @@ def _certify(folder: Path) -> Path:
         timeout=TIMEOUT_S,
     )
     return certificate
-
-
-def _free_port() -> int:
-    while True:
-        port = random.choice(PORTS)
-        if _is_free(port) and _is_free(port + 10_000):
-            return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as trying:
-        trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trying.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bench.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,7 +35,7 @@ class ServerProcess:
     """
 
     def __init__(self, data_dir: Path, settings: dict[str, str]) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data_dir / "server.log"
         self.command: tuple[str, ...] = (str(Path(sys.executable).parent / "collab"), "serve")
@@ -165,10 +166,3 @@ async def running(data_dir: Path, **settings: str) -> AsyncIterator[ServerProces
         raise
     finally:
         await server.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

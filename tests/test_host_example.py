@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
+from bench.ports import free_port
 from bench.server import running
 from tests.peer import Peer
 
@@ -25,9 +25,7 @@ PATIENCE_S = 30
 @asynccontextmanager
 async def host() -> AsyncIterator[str]:
     """The example as a process of its own. Yields its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable, EXAMPLE, env={**os.environ, "PORT": str(port)}
     )

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench import server as collab
 from bench.peers import install
 from bench.peers.processes import Tree, on_core
+from bench.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -110,7 +110,7 @@ async def serving(
 
 @asynccontextmanager
 async def _peer(name: str, folder: Path, core: int | None) -> AsyncIterator[Server]:
-    port = _free_port()
+    port = free_port()
     place = {"HOST": "127.0.0.1", "PORT": str(port)}  # for one whose program takes no arguments
     path = folder / f"{name}.log"
     with path.open("ab") as log, on_core(core):
@@ -140,10 +140,3 @@ async def _answers(port: int) -> bool:
         return False
     writer.close()
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
