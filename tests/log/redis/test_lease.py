@@ -52,8 +52,8 @@ class Redis:
 
 @pytest.fixture
 def redis(monkeypatch: pytest.MonkeyPatch) -> Redis:
-    monkeypatch.setattr(module, "LEASE_MS", 100)
-    monkeypatch.setattr(module, "MARGIN_MS", 20)
+    monkeypatch.setattr(module, "LEASE_MS", 2_400)
+    monkeypatch.setattr(module, "MARGIN_MS", 1_000)
     return Redis()
 
 
@@ -86,7 +86,7 @@ async def test_who_is_denied_asks_again_when_the_other_may_be_gone(
     lease.want()
     await redis.until(asked=3)
     assert not lease.held
-    redis.answer = (True, 100)
+    redis.answer = (True, module.LEASE_MS)
     await redis.until(granted=1)
     assert lease.held
 
