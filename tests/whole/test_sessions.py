@@ -80,7 +80,8 @@ async def sharing(
 
 async def test_all_editors_end_with_one_text_and_nothing_is_lost(tmp_path: Path) -> None:
     async with running(tmp_path) as server:
-        status, printed = await result(await hold([server], "--seeds", SEEDS, "--parallel", "6"))
+        session = await hold([server], "--seeds", SEEDS, "--parallel", "6", *PATIENT)
+        status, printed = await result(session)
         assert status == 0, printed
         assert printed.count("  ok  ") == 12
 
@@ -97,8 +98,7 @@ async def test_nothing_is_lost_while_the_server_is_killed_and_restarted(tmp_path
             "2",
             "--edits",
             "250",
-            "--patience",
-            "60000",
+            *PATIENT,
         )
         ended = asyncio.create_task(result(session))
         for _ in range(5):
@@ -117,7 +117,7 @@ async def test_all_editors_end_with_one_text_whichever_servers_they_come_to(
 ) -> None:
     async with sharing(tmp_path, count, redis, postgres) as servers:
         status, printed = await result(
-            await hold(servers, "--seeds", SEEDS_OF_SEVERAL, "--parallel", "4")
+            await hold(servers, "--seeds", SEEDS_OF_SEVERAL, "--parallel", "4", *PATIENT)
         )
         assert status == 0, printed
         assert printed.count("  ok  ") == 4
