@@ -20,7 +20,7 @@ from websockets.frames import Frame, Opcode
 
 from collab.api.app import create_app
 from collab.cli import server_config, spare_the_collector
-from collab.live.transport import FramedProtocol
+from collab.live.upgrade import FramedProtocol
 from collab.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +50,15 @@ class Wire(asyncio.Transport):
         super().__init__({"socket": connection})
         self.on_write = on_write
         self._closing = False
+        self._protocol: asyncio.Protocol | None = None
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.Protocol:
+        assert self._protocol is not None, "connected"
+        return self._protocol
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.on_write(bytes(data))
@@ -73,9 +82,8 @@ class Wire(asyncio.Transport):
 class Client:
     """One session."""
 
-    def __init__(self, protocol: FramedProtocol, wire: Wire) -> None:
+    def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self._protocol = protocol
         self._seq = 0
 
     def push(self, revision: int, updates: bytes) -> bytes:
@@ -85,11 +93,11 @@ class Client:
         return _frame(Opcode.TEXT, message % (revision, self._seq, updates))
 
     def receive(self, data: bytes) -> None:
-        self._protocol.data_received(data)
+        self.wire.get_protocol().data_received(data)
 
     def gone(self) -> None:
         self.wire.close()
-        self._protocol.connection_lost(None)
+        self.wire.get_protocol().connection_lost(None)
 
 
 class Document:
@@ -185,6 +193,7 @@ class Server:
     def connect(self, path: str, number: int, on_write: Callable[[bytes], None]) -> Client:
         wire = Wire(self._connection, on_write)
         protocol = FramedProtocol(self._config, self._state, {})
+        wire.set_protocol(protocol)
         protocol.connection_made(wire)
         protocol.data_received(
             (
@@ -194,7 +203,7 @@ class Server:
                 "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
             ).encode()
         )
-        return Client(protocol, wire)
+        return Client(wire)
 
 
 @asynccontextmanager

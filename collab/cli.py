@@ -30,7 +30,7 @@ from collab.api.app import create_app
 from collab.api.connection import Connection
 from collab.api.door import Door
 from collab.errors import Misconfigured
-from collab.live.transport import FramedProtocol
+from collab.live.upgrade import FramedProtocol
 from collab.open_files import connections_allowed
 from collab.settings import Settings
 from collab.storage.database import database_at

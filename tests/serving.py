@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from collab.api.app import create_app
 from collab.cli import server_config
-from collab.live.transport import FramedProtocol
+from collab.live.upgrade import FramedProtocol
 from collab.settings import Settings
 from tests.migrated import begin_in
 from tests.peer import Peer

@@ -13,10 +13,12 @@ from collab.live.transport import close_timeout_s
 from collab.rooms.frames import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from starlette.websockets import WebSocket
 
+    from collab.live.conversation import Conversation
+    from collab.live.transport import Listener
     from collab.rooms.frames import Welcome
 
 
@@ -38,6 +40,21 @@ async def sending(websocket: WebSocket) -> AsyncIterator[AsgiTransport]:
                 sender.result()  # what a server raises after a disconnect is no error
 
 
+async def serve(websocket: WebSocket, conversation: Conversation) -> None:
+    """Tell a conversation what comes in until the connection is gone, as far as ASGI tells."""
+    try:
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                conversation.over(message.get("code", 1005))
+                return
+            token = conversation.take(message.get("text"))
+            if token is not None:
+                await conversation.renew(token)
+    finally:
+        conversation.gone()
+
+
 class AsgiTransport:
     """A `Transport` over plain ASGI: one batch is under way at a time, sent by `run`.
 
@@ -47,10 +64,7 @@ class AsgiTransport:
 
     def __init__(self, websocket: WebSocket, patience: asyncio.Timeout) -> None:
         self.deflates = False
-        self.on_message: Callable[[str], bool] | None = None
-        self.on_drain: Callable[[], None] | None = None
-        self.on_noise: Callable[[], None] | None = None
-        self.on_shutdown: Callable[[], None] | None = None
+        self.listener: Listener | None = None
         self._websocket = websocket
         self._patience = patience
         self._unsent: deque[bytes] = deque()
@@ -84,9 +98,6 @@ class AsgiTransport:
     def ping(self) -> bool:
         return False  # ASGI knows none
 
-    async def ended(self) -> None:
-        """The server beneath sees to it, and does not tell."""
-
     async def run(self) -> None:
         """Send what is written until the connection ends. Cancelled by its owner, the endpoint."""
         try:
@@ -99,7 +110,7 @@ class AsgiTransport:
                 if self._closing is not None:
                     await self._websocket.close(*self._closing)
                     return
-                if self.on_drain is not None:
-                    self.on_drain()
+                if self.listener is not None:
+                    self.listener.drained()
         except (WebSocketDisconnect, WebSocketDisconnected):
             return  # the receiving side hears of it too

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,12 @@ from starlette.websockets import WebSocketDisconnect
 
 from collab.api.address import client_address
 from collab.api.problems import problem_response
-from collab.errors import CloseCode, NotReady, Problem, SessionEnd, Unauthorized, Unavailable
+from collab.errors import NotReady, Problem, Unauthorized, Unavailable
 from collab.live import handshake
-from collab.live.asgi import sending
+from collab.live.asgi import AsgiTransport, sending, serve
+from collab.live.conversation import Conversation, Stay
 from collab.live.session import Session
-from collab.live.transport import Transport, offered
+from collab.live.transport import offered
 from collab.log.entry import public_name
 from collab.storage import documents, history, tickets
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collab.access.tokens import Identity
     from collab.api.services import Services
     from collab.live.handshake import Handshake, Place
+    from collab.live.transport import Serving
     from collab.rooms.open_room import OpenRoom
     from collab.rooms.snapshot import Snapshot
 
@@ -55,18 +57,12 @@ async def live(websocket: WebSocket, document_id: str) -> None:
         services.arrivals.check(client_address(websocket), time.monotonic())
         # A problem or a database that fails comes before the connection is accepted, never after.
         newcomer = await _check(websocket, document_id, services, arrival)
-        registry = services.registry
-        with registry.places.place(newcomer.identity.user_id, document_id):
-            async with registry.room(document_id) as room:
-                room.attendance.arrive(newcomer.client, arrival)
-                try:
-                    await _serve(websocket, services, room, newcomer)
-                finally:
-                    room.attendance.depart(newcomer.client, arrival)
-            # Its place is free when its connection is gone, not when it was told to go.
-            ready = offered(websocket.scope)
-            if ready is not None:
-                await ready.ended()
+        with ExitStack() as until_served:
+            stay = Stay(services.registry, newcomer.identity.user_id, document_id)
+            until_served.callback(stay.end)
+            room = await stay.enter(newcomer.client, arrival)
+            await _serve(websocket, services, room, newcomer, stay)
+            until_served.pop_all()  # it ends with the connection, which may outlast this
     except Problem as problem:
         await _refuse(websocket, services, problem)
     except SQLAlchemyError as error:
@@ -113,9 +109,11 @@ async def _identify(services: Services, token: str, document_id: str) -> Identit
 
 
 async def _serve(
-    websocket: WebSocket, services: Services, room: OpenRoom, newcomer: Newcomer
+    websocket: WebSocket, services: Services, room: OpenRoom, newcomer: Newcomer, stay: Stay
 ) -> None:
-    """Settle, accept, and serve the session until it ends."""
+    """Settle, accept, and begin the session. It goes on without the application where the server
+    can serve it, and else ends in here.
+    """
     resume = newcomer.asked.resume
     # Before settling, which is for the moment of the welcome.
     units = 0 if _resumed(room, resume) else len(room.visible_text)
@@ -155,7 +153,11 @@ async def _serve(
                 took_effect=took_effect,
             )
             session.start(welcome, newcomer.arrival, told)
-            await _converse(websocket, transport, session, services)
+            conversation = Conversation(session, stay, services.tokens, services.counts)
+            if isinstance(transport, AsgiTransport):
+                await serve(websocket, conversation)
+            else:
+                transport.serve(conversation)
 
 
 def _resumed(room: OpenRoom, resume: Place | None) -> Place | None:
@@ -194,56 +196,16 @@ async def _settle(
 
 
 @asynccontextmanager
-async def _transport(websocket: WebSocket) -> AsyncIterator[Transport]:
-    ready = offered(websocket.scope)
-    if ready is not None:
-        yield ready
+async def _transport(websocket: WebSocket) -> AsyncIterator[Serving | AsgiTransport]:
+    """What the session is to be served by, if nothing fails in here."""
+    offer = offered(websocket.scope)
+    if offer is None:
+        async with sending(websocket) as transport:
+            yield transport
         return
-    async with sending(websocket) as transport:
-        yield transport
-
-
-async def _converse(
-    websocket: WebSocket, transport: Transport, session: Session, services: Services
-) -> None:
-    """Feed the session until the connection ends, one message after the other: while a token is
-    verified, for which a key may have to be fetched, what comes after it waits.
-    """
-    tokens: list[str] = []
-
-    def take(message: str | None) -> bool:
-        """Whether nothing is left to wait for."""
-        try:
-            token = session.receive(message)
-        except SessionEnd as reason:
-            session.end(reason)
-        else:
-            if token is not None:
-                tokens.append(token)
-        return not tokens
-
+    serving = offer.take_over()
     try:
-        while True:
-            transport.on_message = take
-            message = await websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                services.counts.closes[message.get("code", 1005)] += 1
-                return
-            if tokens or not take(message.get("text")):
-                try:
-                    session.renew(await _verified(services, tokens.pop()))
-                except SessionEnd as reason:
-                    session.end(reason)
-    finally:
-        transport.on_message = None
-        session.leave()
-
-
-async def _verified(services: Services, token: str) -> Identity | None:
-    """Whose the token is, None if that cannot be known now. Raises `SessionEnd` (X1)."""
-    try:
-        return await services.tokens.verify(token)
-    except Unauthorized as error:
-        raise SessionEnd(CloseCode.TOKEN_EXPIRED, error.message) from None
-    except NotReady:
-        return None
+        yield serving
+    except BaseException:
+        serving.abort()
+        raise

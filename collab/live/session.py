@@ -140,9 +140,7 @@ class Session:
         self._told = told
         pinged = self._transport.ping()
         self._transport.welcome(welcome)
-        self._transport.on_drain = self._drained
-        self._transport.on_noise = self.heard_noise
-        self._transport.on_shutdown = self.say_goodbye
+        self._transport.listener = self
         if self.writable:
             told()
         self._room.standings.join(self, self._seen)
@@ -358,7 +356,7 @@ class Session:
             log.exception("a connection cannot be written to")
             self.end(SessionEnd(CloseCode.RESTART, "the connection failed"))
 
-    def _drained(self) -> None:
+    def drained(self) -> None:
         if isinstance(self._state, Ended):
             return
         self._moved_at = time.monotonic()
@@ -418,8 +416,7 @@ class Session:
         """The connection is gone, or going. May be called twice."""
         self._state = Ended()
         self._stay()
-        transport = self._transport
-        transport.on_drain = transport.on_noise = transport.on_shutdown = None
+        self._transport.listener = None
         self._room.standings.leave(self)
         self._room.attendance.leave(self)
         self._told()

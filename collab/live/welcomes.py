@@ -37,10 +37,11 @@ class Welcomes:
     async def turn(self, units: int) -> AsyncIterator[Callable[[], None]]:
         """Wait for a turn to send a text of so many units. Raises `NotReady`.
 
-        Gives what ends the turn, to be called when the welcome is out; it ends in here at the last.
+        Gives what ends the turn, to be called when the welcome is out, or will never be. A failure
+        in here ends it too.
         """
         if units <= LONG_UNITS:
-            yield lambda: None
+            yield nothing
             return
         try:
             async with asyncio.timeout(self._wait_s):
@@ -49,21 +50,26 @@ class Welcomes:
             raise NotReady(
                 "too many long documents are being opened", retry_after_ms=RETRY_AFTER_MS
             ) from None
-        turn = _Turn(self._free)
-        timer = asyncio.get_running_loop().call_later(self._hold_s, turn.end)
+        turn = _Turn(self._free, self._hold_s)
         try:
             yield turn.end
-        finally:
-            timer.cancel()
+        except BaseException:
             turn.end()
+            raise
 
 
 class _Turn:
-    def __init__(self, free: asyncio.Semaphore) -> None:
+    def __init__(self, free: asyncio.Semaphore, hold_s: float) -> None:
         self._free: asyncio.Semaphore | None = free
+        self._timer = asyncio.get_running_loop().call_later(hold_s, self.end)
 
     def end(self) -> None:
         """May be called more than once."""
         if self._free is not None:
+            self._timer.cancel()
             self._free.release()
             self._free = None
+
+
+def nothing() -> None:
+    """Ends a turn that was not needed."""

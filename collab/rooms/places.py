@@ -28,16 +28,23 @@ class Places:
     @contextmanager
     def place(self, user_id: str, document_id: str) -> Iterator[None]:
         """A place for one more. Raises `TooMany` where there is none."""
+        self.take(user_id, document_id)
+        try:
+            yield
+        finally:
+            self.give_back(user_id, document_id)
+
+    def take(self, user_id: str, document_id: str) -> None:
+        """The same, until it is given back."""
         self._check(user_id, document_id)
         self.taken += 1
         self._of_users[user_id] += 1
         self._in_documents[document_id] += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
-            _take_away(self._of_users, user_id)
-            _take_away(self._in_documents, document_id)
+
+    def give_back(self, user_id: str, document_id: str) -> None:
+        self.taken -= 1
+        _take_away(self._of_users, user_id)
+        _take_away(self._in_documents, document_id)
 
     def _check(self, user_id: str, document_id: str) -> None:
         limits = self._limits

@@ -88,7 +88,15 @@ class Registry:
 
     @asynccontextmanager
     async def room(self, document_id: str) -> AsyncIterator[OpenRoom]:
-        """The document's room, kept open meanwhile.
+        """The document's room, kept open meanwhile. Raises what `hold` does."""
+        room = await self.hold(document_id)
+        try:
+            yield room
+        finally:
+            self.release(room)
+
+    async def hold(self, document_id: str) -> OpenRoom:
+        """The document's room, kept open until it is released.
 
         Raises `NotFound`, `TooMany`, or `NotReady` when it cannot be opened in time.
         """
@@ -98,12 +106,12 @@ class Registry:
             room = self._rooms.get(document_id)
         room.holders += 1
         self._left_at.pop(document_id, None)
-        try:
-            yield room
-        finally:
-            room.holders -= 1
-            if not room.holders and self._rooms.get(document_id) is room:
-                self._left_at[document_id] = time.monotonic()
+        return room
+
+    def release(self, room: OpenRoom) -> None:
+        room.holders -= 1
+        if not room.holders and self._rooms.get(room.document_id) is room:
+            self._left_at[room.document_id] = time.monotonic()
 
     @property
     def sessions(self) -> int:

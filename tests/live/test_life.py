@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from collab.live.framed import FramedTransport
 from collab.live.session import Session
-from collab.live.transport import FramedTransport
 from collab.log.local import LocalFeed
 from collab.rooms import frames
 from collab.rooms.presence import News

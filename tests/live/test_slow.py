@@ -121,9 +121,13 @@ async def test_a_turn_ends_once_when_the_welcome_is_out_or_the_session_over() ->
     async with welcomes.turn(LONG_UNITS + 1) as told:
         told()
         told()
-        async with welcomes.turn(LONG_UNITS + 1):
+        async with welcomes.turn(LONG_UNITS + 1) as told_next:
             with pytest.raises(NotReady):
                 await welcomes.turn(LONG_UNITS + 1).__aenter__()
+        told_next()
+    with pytest.raises(ZeroDivisionError):
+        async with welcomes.turn(LONG_UNITS + 1):
+            _ = 1 / 0
     async with welcomes.turn(LONG_UNITS + 1):
         pass
 

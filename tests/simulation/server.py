@@ -135,7 +135,7 @@ class Server:
             end.close()
             return
         connection = ServedConnection(end, self._app, self._failed)
-        self.machine.create_task(connection.serve(request), name="websocket")
+        self.machine.create_task(connection.answer(request), name="websocket")
 
     def room(self, document_id: str) -> OpenRoom | None:
         return self.registry.peek(document_id) if self.ready else None

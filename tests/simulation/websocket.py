@@ -23,6 +23,8 @@ from collab.rooms.frames import Batch
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 
+    from collab.live.conversation import Conversation
+    from collab.live.transport import Listener
     from collab.rooms.frames import Welcome
     from tests.simulation.network import End
 
@@ -60,13 +62,12 @@ class ServedConnection:
 
     def __init__(self, end: End, app: object, failed: Callable[[str], None]) -> None:
         self.deflates = False
-        self.on_message: Callable[[str], bool] | None = None
-        self.on_drain: Callable[[], None] | None = None
-        self.on_noise: Callable[[], None] | None = None
-        self.on_shutdown: Callable[[], None] | None = None
+        self.listener: Listener | None = None
         self._end = end
         self._app = app
         self._failed = failed
+        self._conversation: Conversation | None = None
+        self._renewing = False
         self._closing = False
         self._full = False
         self._patience_s = close_timeout_s(CloseCode.RESTART)
@@ -79,7 +80,7 @@ class ServedConnection:
         end.on_lost = self._lost
         end.on_room = self._drain
 
-    async def serve(self, request: Request) -> None:
+    async def answer(self, request: Request) -> None:
         scope = {
             "type": "websocket",
             "path": f"/v1/documents/{request.document_id}/live",
@@ -92,7 +93,7 @@ class ServedConnection:
             "subprotocols": [],
             "extensions": {
                 "websocket.http.response": {},
-                EXTENSION: {"transport": self},
+                EXTENSION: {"offer": self},
             },
             "app": self._app,
         }
@@ -101,20 +102,43 @@ class ServedConnection:
                 await endpoint.live(
                     WebSocket(scope, self._receive, self._send), request.document_id
                 )
+                if self._conversation is not None:
+                    await self._converse(self._conversation)
         except Exception as error:  # noqa: BLE001 - no request may end so
             self._failed(f"the endpoint failed: {error!r}")
         self._end.close()
 
+    def take_over(self) -> ServedConnection:
+        return self
+
+    def serve(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    async def _converse(self, conversation: Conversation) -> None:
+        """What was not taken at once, and the end."""
+        while (event := await self._receive())["type"] != "websocket.disconnect":
+            token = event.get("token") or conversation.take(event["text"])
+            if token is not None:
+                self._renewing = True
+                await conversation.renew(token)
+            self._renewing = False
+        conversation.over(event["code"])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_s):
+                await self._gone.wait()
+        conversation.gone()
+
     def _message(self, message: tuple[str, Any]) -> None:
         kind, data = message
         if kind == "text":
-            if self.on_message is not None and not self._events and self.on_message(data):
-                return
-            self.on_message = None
-            self._add({"type": "websocket.receive", "text": data})
+            if self._conversation is None or self._renewing or self._events:
+                self._add({"type": "websocket.receive", "text": data})
+            elif (token := self._conversation.take(data)) is not None:
+                self._renewing = True
+                self._add({"type": "renewal", "token": token})
         elif kind == "pong":
-            if self.on_noise is not None:
-                self.on_noise()
+            if self.listener is not None:
+                self.listener.heard_noise()
         else:
             self._add({"type": "websocket.disconnect", "code": data})
 
@@ -125,8 +149,8 @@ class ServedConnection:
     def _drain(self) -> None:
         if self._full and self.writable:
             self._full = False
-            if self.on_drain is not None:
-                self.on_drain()
+            if self.listener is not None:
+                self.listener.drained()
 
     def _add(self, event: MutableMapping[str, Any]) -> None:
         self._events.append(event)
@@ -186,10 +210,8 @@ class ServedConnection:
         self._end.send(("ping", None))
         return True
 
-    async def ended(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience_s):
-                await self._gone.wait()
+    def abort(self) -> None:
+        self._end.close()
 
 
 # -- The client's end ----------------------------------------------------------------------------
