@@ -15,8 +15,7 @@ from collab.rooms.frames import Batch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from websockets.protocol import Event
-    from websockets.server import ServerProtocol
+    from websockets.protocol import Event, Protocol
     from websockets.typing import BytesLike
 
     from collab.live.conversation import Conversation
@@ -67,7 +66,7 @@ class FramedTransport(asyncio.Protocol):
     def __init__(
         self,
         transport: asyncio.Transport,
-        conn: ServerProtocol,
+        conn: Protocol,
         deflates: bool,
         connections: set[Any],
         tasks: set[asyncio.Task[None]],
@@ -307,13 +306,13 @@ class FramedTransport(asyncio.Protocol):
         self._gone = True
         self._unparsed = b""
         self._connections.discard(self)
+        self._conn.parser.close()  # it refers to itself
         if self._cutting is not None:
             self._cutting.cancel()
         self._over(LOST)
         if self._conversation is not None:
             self._conversation.gone()
             self._conversation = None
-        self.transport.close()
 
     def _over(self, code: int) -> None:
         """Nothing that comes in is heard any more."""

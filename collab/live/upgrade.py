@@ -11,6 +11,7 @@ from websockets.extensions.permessage_deflate import (
     PerMessageDeflate,
     ServerPerMessageDeflateFactory,
 )
+from websockets.protocol import Protocol, Side
 from websockets.server import ServerProtocol
 
 from collab.live.framed import FramedTransport
@@ -71,15 +72,19 @@ class FramedProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = True
 
     def take_over(self) -> FramedTransport:
-        """Call it as soon as the connection was accepted. Nothing of this object is needed then,
-        and nothing keeps it.
+        """Call it as soon as the connection was accepted. Nothing of this object, or of the
+        handshake, is needed then, and nothing keeps it.
         """
         self.stop_keepalive()
+        self.handshake_complete = True  # also where the connection went away before
         self.connections.discard(self)
         self.scope["extensions"] = {}
         transport, self.transport = self.transport, _Gone()
         deflates = any(map(_takes_any_window, self.conn.extensions))
-        return FramedTransport(transport, self.conn, deflates, self.connections, self.tasks)
+        conn = Protocol(Side.SERVER, max_size=self.config.ws_max_size, logger=self.conn.logger)
+        conn.extensions = self.conn.extensions
+        self.conn.parser.close()
+        return FramedTransport(transport, conn, deflates, self.connections, self.tasks)
 
 
 class _Gone(asyncio.Transport):
