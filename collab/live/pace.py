@@ -36,6 +36,8 @@ MAX_BUCKETS = 20_000
 class Bucket:
     """A token bucket: `per_second` in the long run, `burst` at once. `now` is in seconds."""
 
+    __slots__ = ("_at", "_burst", "_left", "_per_second")
+
     def __init__(self, per_second: float, burst: float, now: float) -> None:
         self._per_second = per_second
         self._burst = self._left = burst
@@ -110,26 +112,35 @@ class Pushes:
 class Pace:
     """What one session has left of its allowances."""
 
+    __slots__ = ("_limits", "_messages", "_pushes")
+
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
-        own = Bucket(limits.pushes_per_second, limits.pushes_per_second, now)
-        self._own: Shared = ((own, f"at most {limits.pushes_per_second} pushes a second"),)
-        burst = BURST_S * limits.messages_per_second
-        self._messages = Bucket(limits.messages_per_second, burst, now)
-        self._insisting = burst / INSISTING
+        self._pushes = Bucket(limits.pushes_per_second, limits.pushes_per_second, now)
+        self._messages = Bucket(
+            limits.messages_per_second, BURST_S * limits.messages_per_second, now
+        )
 
     def push(self, price: float, now: float, shared: Shared = ()) -> None:
         """One push. Raises `RateLimited` with the time to wait, and takes a price for insisting.
 
         Whoever waits as long has twice the price back by then: it may go on so for ever.
         """
-        for bucket, allowed in self._own + shared:
+        wait_s = self._pushes.take(1, now)
+        if wait_s:
+            allowed = f"at most {self._limits.pushes_per_second} pushes a second"
+            raise self._insists(price, now, wait_s, allowed)
+        for bucket, allowed in shared:
             wait_s = bucket.take(1, now)
             if wait_s:
-                self._messages.spend(self._insisting, now)
-                earned_s = 2 * (self._insisting + price) / self._limits.messages_per_second
-                retry_after_ms = math.ceil(max(wait_s, earned_s) * 1000)
-                raise RateLimited(allowed, retry_after_ms=retry_after_ms)
+                raise self._insists(price, now, wait_s, allowed)
+
+    def _insists(self, price: float, now: float, wait_s: float, allowed: str) -> RateLimited:
+        per_second = self._limits.messages_per_second
+        insisting = BURST_S * per_second / INSISTING
+        self._messages.spend(insisting, now)
+        earned_s = 2 * (insisting + price) / per_second
+        return RateLimited(allowed, retry_after_ms=math.ceil(max(wait_s, earned_s) * 1000))
 
     def pay(self, price: float, now: float) -> None:
         """Any message, when it is done with. Raises `SessionEnd`."""

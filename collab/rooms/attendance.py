@@ -62,7 +62,7 @@ class Attendance:
         self._contained = containment
         self._joined: dict[Session, int] = {}  # with when their handshakes arrived
         self._sessions: dict[str, Session] = {}  # of those the clients', which were heard
-        self._arrivals: dict[str, set[int]] = {}
+        self._arrivals: dict[str, tuple[int, ...]] = {}  # nearly always one
         self._closed: SessionEnd | None = None
 
     def sessions(self) -> tuple[Session, ...]:
@@ -70,7 +70,7 @@ class Attendance:
 
     def arrive(self, client: str, arrival: int) -> None:
         """A handshake of this client is here; `arrival` is when it came, by the server's clock."""
-        self._arrivals.setdefault(client, set()).add(arrival)
+        self._arrivals[client] = *self._arrivals.get(client, ()), arrival
         self._neighbours.arrived(client, arrival)
 
     def is_newest(self, client: str, arrival: int) -> bool:
@@ -84,10 +84,9 @@ class Attendance:
 
     def depart(self, client: str, arrival: int) -> None:
         """The handshake, or the session that it led to, is over."""
-        arrivals = self._arrivals.get(client, set())
-        arrivals.discard(arrival)
-        if not arrivals:
-            self._arrivals.pop(client, None)
+        left = tuple(each for each in self._arrivals.pop(client) if each != arrival)
+        if left:
+            self._arrivals[client] = left
 
     def join(self, session: Session, arrival: int) -> None:
         """Show a session all that comes after its position. It replaces nobody before it is heard:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from collab.errors import Unavailable
@@ -70,7 +71,7 @@ class Account:
         self._unsaved = 0
         self._unsaved_revisions = 0
         self._saved = room.history.end
-        self._pushes: deque[Point] = deque()  # the ends of those that are not saved
+        self._pushes: list[Point] = []  # the ends of those that are not saved
 
     def admit(self, entry: Entry, text: Text) -> None:
         """Raises `Unavailable` where the budget does not allow an entry that would make `text`.
@@ -103,8 +104,10 @@ class Account:
         self._count()
 
     def saved(self, revision: int) -> None:
-        while self._pushes and self._pushes[0].revision <= revision:
-            self._saved = self._pushes.popleft()
+        count = bisect_right(self._pushes, revision, key=attrgetter("revision"))
+        if count:
+            self._saved = self._pushes[count - 1]
+            del self._pushes[:count]
         self._count()
 
     def not_saved(self) -> None:

@@ -8,7 +8,6 @@ where that is no longer kept here, from the database.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -39,11 +38,11 @@ class Trail:
         self.ended = False
         """Nothing more is shown: the room is closed."""
         self._start = 0
-        self._kept: deque[SavedUpdate] = deque()
+        self._kept: list[SavedUpdate] = []
         self._bytes = 0
         self._visible = 0
         self._followers = 0
-        self._news = asyncio.Event()
+        self._news: asyncio.Event | None = None  # that somebody waits for
 
     # -- What the room tells ------------------------------------------------------------------
 
@@ -58,18 +57,22 @@ class Trail:
     def show(self, revision: int) -> None:
         """What was ordered up to a revision may be shown."""
         self._visible = revision
-        while self._kept and (len(self._kept) > MAX_KEPT or self._bytes > MAX_KEPT_BYTES):
-            if self._kept[0].revision > revision:
+        dropped = 0
+        for update in self._kept:
+            full = len(self._kept) - dropped > MAX_KEPT or self._bytes > MAX_KEPT_BYTES
+            if not full or update.revision > revision:
                 break
-            self._start = self._kept[0].revision
-            self._bytes -= len(self._kept.popleft().change)
+            self._start = update.revision
+            self._bytes -= len(update.change)
+            dropped += 1
+        del self._kept[:dropped]
         self.wake()
 
     def wake(self) -> None:
         """There may be news, here or in the database."""
-        if self._followers:
+        if self._news is not None:
             self._news.set()
-            self._news = asyncio.Event()
+            self._news = None
 
     def close(self) -> None:
         self.ended = True
@@ -96,6 +99,8 @@ class Trail:
     @property
     def news(self) -> asyncio.Event:
         """Set at the next news after this was asked for."""
+        if self._news is None:
+            self._news = asyncio.Event()
         return self._news
 
     def after(self, revision: int) -> list[SavedUpdate] | None:
