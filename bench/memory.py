@@ -1,5 +1,5 @@
-"""What Collab's memory for idle editors is: how much of it Python holds, which objects, and which
-lines of code made them.
+"""What Collab's memory for idle editors is: how much of it Python holds, which parts of the server
+and which lines of code have made it, and which objects it is.
 
     python -m bench.peers.idling --where
 """
@@ -29,8 +29,16 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 CENSUS_S = 120.0
-SHOWN = 40
+SHOWN = 20
 """Kinds of objects and lines of code."""
+
+PARTS = {
+    "its socket": ("asyncio/runners.py",),  # uvloop's lines are not Python's
+    "frames, by websockets": ("websockets/",),
+    "its session and connection": ("collab/live/", "collab/access/", "json/"),
+    "its room, shared with who is in it": ("collab/rooms/", "collab/log/", "collab/text/"),
+}
+"""What an editor takes, by the beginnings of the lines of code that have allocated it."""
 
 OUTSIDE = {
     "resident": "resident memory",
@@ -56,8 +64,10 @@ async def where(
     ]
     print(table(("", "bytes an editor"), rows))
     kinds = added(plain[0]["objects"], plain[1]["objects"], editors)
-    print(table(("objects", "bytes an editor", "how many"), shown(kinds)))
     lines = added(traced[0]["lines"], traced[1]["lines"], editors)
+    resident = (plain[1]["resident"] - plain[0]["resident"]) / editors
+    print(table(("of which", "bytes an editor"), by_part(lines, resident)))
+    print(table(("objects", "bytes an editor", "how many"), shown(kinds)))
     print(table(("allocated by", "bytes an editor", "how many"), shown(lines)))
     keep(
         options,
@@ -132,6 +142,18 @@ def added(before: Counted, after: Counted, editors: int) -> list[tuple[str, floa
         count_before, size_before = before.get(name, (0, 0))
         found.append((name, (count - count_before) / editors, (size - size_before) / editors))
     return sorted(found, key=lambda each: -each[2])
+
+
+def by_part(lines: Sequence[tuple[str, float, float]], resident: float) -> list[tuple[str, str]]:
+    """What adds up to the resident memory."""
+    sizes = {
+        part: sum(size for name, _, size in lines if name.startswith(begins))
+        for part, begins in PARTS.items()
+    }
+    traced = sum(size for _, _, size in lines)
+    sizes["left over from its handshake, and all else"] = traced - sum(sizes.values())
+    sizes["between these, in pages that are in use"] = resident - traced
+    return [(part, f"{size:.0f}") for part, size in sizes.items()]
 
 
 def shown(found: Sequence[tuple[str, float, float]]) -> list[tuple[str, str, str]]:

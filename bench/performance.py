@@ -31,6 +31,7 @@ COMMANDS = {
     "opening": ("bench.peers.opening", "--servers", "collab,y-websocket,hocuspocus"),
     "joining": ("bench.peers.joining", "--servers", "collab,y-websocket"),
     "idling": ("bench.peers.idling", "--rounds", "1"),
+    "where": ("bench.peers.idling", "--where"),
     "returning": ("bench.returning",),
     "typing": ("bench.typing",),
     "growing": ("bench.growing",),

@@ -114,11 +114,9 @@ class FramedTransport(asyncio.Protocol):
         if self.transport.is_closing():
             self._unparsed = b""
             return
-        part, self._unparsed = (
-            self._unparsed[:PARSED_AT_ONCE_BYTES],
-            self._unparsed[PARSED_AT_ONCE_BYTES:],
-        )
-        self._conn.receive_data(part)
+        data = self._unparsed
+        self._unparsed = data[PARSED_AT_ONCE_BYTES:]
+        self._conn.receive_data(data[:PARSED_AT_ONCE_BYTES])
         events = self._conn.events_received()
         if self._conn.parser_exc is None:
             self._events = iter(events)
@@ -226,6 +224,8 @@ class FramedTransport(asyncio.Protocol):
         return self.transport.get_write_buffer_size()
 
     def welcome(self, welcome: Batch | Welcome) -> None:
+        if self._gone:
+            return  # while it was made
         if isinstance(welcome, Batch):
             self.write(welcome)
         else:
@@ -235,7 +235,8 @@ class FramedTransport(asyncio.Protocol):
         self.transport.write(batch.deflated if self.deflates else batch.wire)
 
     def ping(self) -> bool:
-        self.transport.write(PING)
+        if not self._gone:
+            self.transport.write(PING)
         return True
 
     def pause_writing(self) -> None:
