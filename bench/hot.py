@@ -1,10 +1,11 @@
-"""What the server's own code takes for a push and for a delivery, in processor time.
+"""What the server's own code takes for a push, a delivery and a handshake, in processor time.
 
     python -m bench.hot [--rounds 5] [--only judge] [--json figures.json] [--vs earlier.json]
 
 The whole server runs in this process, and its clients without sockets (`bench.in_process`). In each
 document some sessions push one letter each, on a revision that lies as many updates back as there
-are typists; then all are told that it is saved. Below stand the steps of it, by themselves. All
+are typists; then all are told that it is saved. Then one client after the other opens a document:
+one that is open already, and one that is not. Below stand the steps of a push, by themselves. All
 times are processor times, the best of several rounds, so that they say something beside other work
 too. With `--vs` they stand beside those that `--json` has kept of another run.
 """
@@ -37,7 +38,7 @@ from collab.text import Change, Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from bench.in_process import Document
+    from bench.in_process import Document, Server
 
 Figures = dict[str, float]
 """µs, by what took them."""
@@ -97,6 +98,40 @@ async def _push_once(
         client.receive(push)
     await document.arrived()
     return process_time() - began, thread_time() - began_here
+
+
+# -- A handshake ---------------------------------------------------------------------------------
+
+
+async def handshakes(options: argparse.Namespace) -> Figures:
+    """A fresh start, from the request until the welcome is written."""
+    found: Figures = {}
+    for name, anew in (("join a document that is open", False), ("open a document", True)):
+        if options.only in name:
+            async with server() as one:
+                took = await _joined(one, options, anew=anew)
+            found[name], found[f"{name}: the event loop alone"] = took
+    return found
+
+
+async def _joined(one: Server, options: argparse.Namespace, *, anew: bool) -> tuple[float, float]:
+    """Processor µs for a handshake in the best round: of all threads, and of the event loop's. With
+    `anew`, each is for another document, which nobody has open.
+    """
+    numbers, wanted = count(), options.handshakes
+    paths = [await one.create(UNITS)] * wanted
+    took, took_here = [], []
+    for _ in range(WARM_UP_ROUNDS + options.rounds):
+        if anew:
+            paths = [await one.create(UNITS) for _ in range(wanted)]
+        gc.collect()
+        began, began_here = process_time(), thread_time()
+        for path in paths:
+            await one.come_and_go(path, next(numbers))
+        took.append(process_time() - began)
+        took_here.append(thread_time() - began_here)
+    each = 1e6 / wanted
+    return each * min(took[WARM_UP_ROUNDS:]), each * min(took_here[WARM_UP_ROUNDS:])
 
 
 # -- Its steps -----------------------------------------------------------------------------------
@@ -204,18 +239,19 @@ def report(found: Figures, earlier: Figures | None) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="What the server takes for a push.")
+    parser = argparse.ArgumentParser(description="What the server takes for a push or a handshake.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pushes", type=int, default=200, help="at least so many in a round")
     parser.add_argument("--crowds", type=int, nargs="*", default=CROWDS, help="numbers of typists")
     parser.add_argument("--readers", type=int, default=READERS)
+    parser.add_argument("--handshakes", type=int, default=200, help="so many in a round")
     parser.add_argument("--only", default="", help="what has this in its name")
     parser.add_argument("--json", type=Path, help="keep the figures in this file")
     parser.add_argument("--vs", type=Path, help="figures that another run has kept")
     options = parser.parse_args(arguments)
     earlier = None if options.vs is None else json.loads(options.vs.read_text())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found = runner.run(whole(options))
+        found = runner.run(whole(options)) | runner.run(handshakes(options))
     for step in steps():
         if options.only in step.name:
             found[step.name] = timed(step, options.rounds)

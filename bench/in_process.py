@@ -174,10 +174,7 @@ class Server:
 
     @asynccontextmanager
     async def document(self, units: int, clients: int) -> AsyncIterator[Document]:
-        path, headers = "/v1/documents", {"Authorization": f"Bearer {self._token}"}
-        body = {"title": "Hot", "text": "x" * units}
-        answer = await self._http.post(path, json=body, headers=headers)
-        one = Document(self, f"{path}/{answer.raise_for_status().json()['id']}/live", units)
+        one = Document(self, await self.create(units), units)
         await one.join(clients)
         try:
             yield one
@@ -185,6 +182,26 @@ class Server:
             for client in one.clients:
                 client.gone()
             await asyncio.gather(*self._state.tasks)
+
+    async def create(self, units: int) -> str:
+        """Where a new document is opened."""
+        path, headers = "/v1/documents", {"Authorization": f"Bearer {self._token}"}
+        body = {"title": "Hot", "text": "x" * units}
+        answer = await self._http.post(path, json=body, headers=headers)
+        return f"{path}/{answer.raise_for_status().json()['id']}/live"
+
+    async def come_and_go(self, path: str, number: int) -> None:
+        """One client opens a document, and is gone when it has its welcome."""
+        welcomed = asyncio.Event()
+
+        def came(data: bytes) -> None:
+            if b'"type":"welcome"' in data:
+                welcomed.set()
+
+        client = self.connect(path, number, came)
+        async with asyncio.timeout(PATIENCE_S):
+            await welcomed.wait()
+        client.gone()
 
     async def open(self) -> None:
         answer = await self._http.post("/v1/auth/guest", json={"name": "bench"})
