@@ -50,6 +50,7 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
         version=version("collab"),
         description=collab.__doc__ or "",
         lifespan=lifespan,
+        routes=[live.route],  # first: where many come back at once, it is asked for most
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -76,7 +77,6 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> Fa
         members,
         links,
         audit,
-        live,
     ):
         _add(app, part.router)
     _add(app, links.coming)

@@ -84,6 +84,7 @@ class ServedConnection:
         scope = {
             "type": "websocket",
             "path": f"/v1/documents/{request.document_id}/live",
+            "path_params": {"document_id": request.document_id},
             "query_string": request.query.encode(),
             "headers": [
                 (b"host", b"collab"),
@@ -99,9 +100,7 @@ class ServedConnection:
         }
         try:
             with suppress(ClientGone):
-                await endpoint.live(
-                    WebSocket(scope, self._receive, self._send), request.document_id
-                )
+                await endpoint.live(WebSocket(scope, self._receive, self._send))
                 if self._conversation is not None:
                     await self._converse(self._conversation)
         except Exception as error:  # noqa: BLE001 - no request may end so
