@@ -62,10 +62,13 @@ class HostTokens:
         self._clean = clean
         self._strange_roles: set[str] = set()
 
-    def issued(self, token: str) -> bool:
-        """Whether a token says that it is the host's. Raises PyJWT's errors if it says nothing."""
-        claims = jwt.decode(token, options={"verify_signature": False})
-        return claims.get("iss") == self._issuer
+    def header(self, token: str) -> dict[str, Any] | None:
+        """The header of a token that says that it is the host's, None if it says another's. Raises
+        PyJWT's errors if it says nothing.
+        """
+        said = jwt.decode_complete(token, options={"verify_signature": False})
+        header: dict[str, Any] = said["header"]
+        return header if said["payload"].get("iss") == self._issuer else None
 
     async def read(self, token: str, header: dict[str, Any]) -> dict[str, Any]:
         """The claims of a token that the host has signed, for us.

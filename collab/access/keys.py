@@ -44,22 +44,32 @@ class KeyRing:
     def sign(self, claims: dict[str, Any]) -> str:
         return jwt.encode(claims, self._signing, ALGORITHM, headers={"kid": self._kid})
 
-    def read(self, token: str, header: dict[str, Any]) -> dict[str, Any]:
-        """The claims of a token that one of the keys has signed, for us. Raises PyJWT's errors.
+    def read(self, token: str) -> dict[str, Any]:
+        """The claims of a token that one of the keys has signed, for us. Raises PyJWT's errors."""
+        try:
+            return self._read(token, self._kid)
+        except jwt.InvalidSignatureError:
+            # Only now is it looked which one it names: to decode a token takes most of the time.
+            named = jwt.get_unverified_header(token).get("kid", self._kid)
+            if named == self._kid or named not in self._keys:
+                raise
+            return self._read(token, named)
 
-        Tokens of before there were several keys name none: they are the present one's.
-        """
-        key = self._keys.get(header.get("kid", self._kid))
-        if key is None:
-            raise jwt.InvalidTokenError("there is no such key")
-        return jwt.decode(
+    def _read(self, token: str, named: str) -> dict[str, Any]:
+        """The same, by one key, which the token names itself."""
+        read = jwt.decode_complete(
             token,
-            key,
+            self._keys[named],
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=ISSUER,
             options={**OPTIONS, "strict_aud": True},
         )
+        # Tokens of before there were several keys name none: they are the present one's.
+        if read["header"].get("kid", self._kid) != named:
+            raise jwt.InvalidTokenError("it names another key")
+        claims: dict[str, Any] = read["payload"]
+        return claims
 
 
 def kid(secret: str) -> str:

@@ -115,12 +115,11 @@ class Tokens:
         if len(token) > MAX_TOKEN_CHARS or not token.isascii():
             raise not_valid()
         try:
-            header = jwt.get_unverified_header(token)
-            if self._host is not None and self._host.issued(token):
+            if self._host is not None and (header := self._host.header(token)) is not None:
                 claims = await self._host.read(token, header)
                 identity = self._host.identity(claims, token)
             else:
-                claims = self._keys.read(token, header)
+                claims = self._keys.read(token)
                 identity = _identity(claims, token)
         except jwt.PyJWTError:
             raise not_valid() from None
