@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,8 +21,11 @@ from collab.live.asgi import AsgiTransport, sending, serve
 from collab.live.conversation import Conversation, Stay
 from collab.live.session import Session
 from collab.live.transport import offered
+from collab.live.welcomes import LONG_UNITS
 from collab.log.entry import public_name
-from collab.storage import documents, history, tickets
+from collab.rooms.standings import Seen
+from collab.storage import newcomers, tickets
+from collab.storage.access import Caller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,8 +36,19 @@ if TYPE_CHECKING:
     from collab.live.transport import Serving
     from collab.rooms.open_room import OpenRoom
     from collab.rooms.snapshot import Snapshot
+    from collab.storage.newcomers import Known
 
 log = structlog.get_logger(__name__)
+
+
+class Look(NamedTuple):
+    """What the database knew of a newcomer when this room was open, None if none was, and when what
+    makes this revision was saved, at least.
+    """
+
+    room: OpenRoom | None
+    saved_revision: int
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,7 @@ class Newcomer:
     asked: Handshake
     client: str
     identity: Identity
+    look: Look
 
 
 async def live(websocket: WebSocket) -> None:
@@ -83,10 +98,20 @@ async def _check(
     handshake.check_origin(websocket.headers, services.settings.allowed_origins)
     asked = handshake.parse(websocket.query_params, websocket.headers)
     identity = await _identify(services, asked.token, document_id)
-    await documents.opened(
-        services.database, document_id, identity.user, services.now_ms(), identity.roles
-    )
-    return Newcomer(arrival, asked, public_name(asked.client_id), identity)
+    client = public_name(asked.client_id)
+    room = services.registry.peek(document_id)
+    look = await _look(services, document_id, room, identity, client)
+    return Newcomer(arrival, asked, client, identity, look)
+
+
+async def _look(
+    services: Services, document_id: str, room: OpenRoom | None, identity: Identity, client: str
+) -> Look:
+    """Raises `NotFound` for whoever has no standing."""
+    saved_revision = 0 if room is None else room.saved_revision
+    caller = Caller(identity.user, identity.roles)
+    known = await newcomers.known(services.database, document_id, caller, client, services.now_ms())
+    return Look(room, saved_revision, known)
 
 
 async def _identify(services: Services, token: str, document_id: str) -> Identity:
@@ -116,11 +141,10 @@ async def _serve(
     # Before settling, which is for the moment of the welcome.
     units = 0 if _resumed(room, resume) else len(room.visible_text)
     async with services.welcomes.turn(units) as told:
-        # Once more: of what changes from here on, the room hears.
-        seen = await room.standings.of(newcomer.identity)
+        waited = units > LONG_UNITS or newcomer.look.room is not room
+        seen, last_seq, took_effect = await _settle(services, room, newcomer, waited=waited)
         role = seen.standing.role
         assert role is not None, "who has none is not let in"
-        last_seq, took_effect = await _settle(services, room, newcomer)
         await websocket.accept()
         services.counts.handshakes[101] += 1
         async with _transport(websocket) as transport:
@@ -166,14 +190,15 @@ def _resumed(room: OpenRoom, resume: Place | None) -> Place | None:
 
 
 async def _settle(
-    services: Services, room: OpenRoom, newcomer: Newcomer
-) -> tuple[int, bool | None]:
-    """The largest seq that the client is known to have used, and the fate of the push in flight,
-    None if it named none (H7, H8).
+    services: Services, room: OpenRoom, newcomer: Newcomer, *, waited: bool
+) -> tuple[Seen, int, bool | None]:
+    """What the newcomer may do, the largest seq that the client is known to have used, and the fate
+    of the push in flight, None if it named none (H7, H8).
 
-    Raises `NotReady` while the fate cannot be settled.
+    What was looked at when they came holds if nothing was waited for since, as nearly always; else
+    it is looked at again. Raises `NotReady` while the fate cannot be settled.
     """
-    client, asked = newcomer.client, newcomer.asked
+    client, asked, look = newcomer.client, newcomer.asked, newcomer.look
     if not room.attendance.is_newest(client, newcomer.arrival):
         raise NotReady("a newer session of this client came")
     took_effect = None
@@ -181,16 +206,21 @@ async def _settle(
         async with asyncio.timeout(services.settings.open_timeout_s):
             if asked.inflight is not None:
                 took_effect = await room.fate(client, asked.inflight)
+                waited = True
             elif asked.resume is not None and _resumed(room, asked.resume) is None:
                 await room.feed.catch_up()  # what it lacks here, another server may know
-            saved_revision = room.saved_revision
-            saved_seq = await history.last_seq(services.database, room.document_id, client)
+                waited = True
+            if waited:
+                # Of what changes from here on, the room hears.
+                look = await _look(services, room.document_id, room, newcomer.identity, client)
     except (Unavailable, TimeoutError, OSError) as error:
         raise NotReady(f"the push in flight cannot be settled now: {error}") from None
-    last_seq = max(saved_seq, room.last_seq(client, saved_revision))
+    standing, version, saved_seq = look.known
+    last_seq = max(saved_seq, room.last_seq(client, look.saved_revision))
     if asked.inflight is None:
-        return last_seq, None
-    return max(last_seq, asked.inflight), took_effect or saved_seq == asked.inflight
+        return Seen(standing, version), last_seq, None
+    took_effect = took_effect or saved_seq == asked.inflight
+    return Seen(standing, version), max(last_seq, asked.inflight), took_effect
 
 
 @asynccontextmanager

@@ -136,16 +136,40 @@ async def opened(
 
     Raises `NotFound`, for one that they have no standing in as for one that is not there.
     """
+    found = await listed(database, _SEEN, document_id, user, at, claims)
+    return from_row(found, claimed(claims, document_id))
+
+
+async def listed(
+    database: Database,
+    seen: Select[Any],
+    document_id: str,
+    user: User,
+    at: int,
+    claims: Mapping[str, Role],
+    **more: object,
+) -> Row[Any]:
+    """What is `seen` of a document by `user`, who has a standing in it, and has it on their list
+    from now on: in one reading, if they had it there already.
+
+    The statement is given their ids as `document_id` and `user_id`, the time as `now`, and `more`;
+    it selects `role` and `listed`. Raises `NotFound`.
+    """
     if not DOCUMENT_ID.fullmatch(document_id):
         raise access.not_found()
-    found = await _find(database, document_id, user, at)
+    wanted = {"document_id": document_id, "user_id": user.id, "now": at, **more}
+
+    def find(connection: Connection) -> Row[Any] | None:
+        return connection.execute(seen, wanted).one_or_none()
+
+    found = await database.look_up(find)
     role = claimed(claims, document_id)
     if found is not None and not found.listed and (role or found.role) is not None:
         await database.write(lambda connection: put_on_list(connection, document_id, user, at))
-        found = await _find(database, document_id, user, at)
+        found = await database.look_up(find)
     if found is None or (role or found.role) is None:
         raise access.not_found()
-    return from_row(found, role)
+    return found
 
 
 def put_on_list(connection: Connection, document_id: str, user: User, at: int) -> None:
@@ -184,13 +208,6 @@ def delete(connection: Connection, document_id: str) -> None:
     deleted = connection.execute(documents.delete().where(documents.c.id == document_id))
     if deleted.rowcount != 1:
         raise access.not_found()
-
-
-async def _find(database: Database, document_id: str, user: User, now: int) -> Row[Any] | None:
-    wanted = {"document_id": document_id, "user_id": user.id, "now": now}
-    return await database.look_up(
-        lambda connection: connection.execute(_SEEN, wanted).one_or_none()
-    )
 
 
 def seen_by(

@@ -14,8 +14,10 @@ from collab.access.roles import Role
 from collab.access.tokens import Tokens
 from collab.errors import Unavailable
 from collab.log.local import LocalFeed
+from collab.rooms.open_room import OpenRoom
+from collab.rooms.registry import Registry
 from collab.rooms.standings import Standings
-from collab.storage import documents, history
+from collab.storage import documents, newcomers
 from tests.serving import PATIENCE_S, serving
 from tests.standing import give, role_given, user_id_of
 
@@ -109,14 +111,28 @@ async def test_x2_a_change_that_nobody_told_of_is_found(tmp_path: Path) -> None:
         await eve.heard(2)
 
 
+@pytest.mark.parametrize(
+    ("what", "text", "query"),
+    [
+        ((Registry, "_read"), "text", {}),
+        ((OpenRoom, "fate"), "text", {"inflight": 1}),
+        ((asyncio.Semaphore, "acquire"), "long " * 20_000, {}),
+    ],
+    ids=["while the room is opened", "while a push is settled", "while it waits for its turn"],
+)
 async def test_x2_who_is_removed_during_the_handshake_is_not_let_in(
-    server: Serving, monkeypatch: pytest.MonkeyPatch
+    server: Serving,
+    monkeypatch: pytest.MonkeyPatch,
+    what: tuple[type, str],
+    text: str,
+    query: dict[str, Any],
 ) -> None:
-    document_id = await server.document("text")
-    await (await server.join(document_id, "Bob")).leave()
+    document_id = await server.document(text)
+    if what[0] is not Registry:
+        await (await server.join(document_id, "Bob")).leave()
     remove = partial(give, server, document_id, "Bob", "removed", told=False)
-    before(monkeypatch, Standings, "of", remove)
-    status, problem = await server.refusal(document_id, token=await server.token("Bob"))
+    before(monkeypatch, *what, remove)
+    status, problem = await server.refusal(document_id, token=await server.token("Bob"), **query)
     assert (status, problem["code"]) == (404, "not_found")
 
 
@@ -126,7 +142,7 @@ async def test_x2_a_handshake_that_overlaps_a_change_is_looked_at_when_it_joins(
     """It was let in, and its session is not there yet when everybody's is looked at."""
     document_id = await server.document("text")
     await (await server.join(document_id, "Bob")).leave()
-    settle, looked = history.last_seq, asyncio.Event()
+    known, looked = newcomers.known, asyncio.Event()
     look = Standings._take
 
     def take(standings: Standings, *args: Any) -> None:
@@ -135,12 +151,13 @@ async def test_x2_a_handshake_that_overlaps_a_change_is_looked_at_when_it_joins(
 
     monkeypatch.setattr(Standings, "_take", take)
 
-    async def removed_meanwhile(*args: Any) -> int:
+    async def removed_meanwhile(*args: Any) -> newcomers.Known:
+        found = await known(*args)
         await give(server, document_id, "Bob", "removed")
         await looked.wait()
-        return await settle(*args)
+        return found
 
-    monkeypatch.setattr("collab.live.endpoint.history.last_seq", removed_meanwhile)
+    monkeypatch.setattr(newcomers, "known", removed_meanwhile)
     bob = await server.join(document_id, "Bob")
     assert bob.welcome["role"] == "editor"
     assert await bob.closed() == 4403

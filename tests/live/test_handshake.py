@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from collab.access.tokens import Tokens, User
 from collab.errors import Unavailable
+from collab.storage.sqlite import SQLiteDatabase
 from tests.live.raw import PING, PONG, Raw, frame, upgrade
 from tests.peer import Peer
 from tests.serving import SECRET, Serving, serving
@@ -266,6 +267,34 @@ async def test_h7_a_settled_push_cannot_be_sent_again(server: Serving) -> None:
     await back.push([[0, "a"]], seq=5)
     assert await back.closed() == 4400
     assert await server.text(document_id) == ""
+
+
+async def test_h7_a_seq_that_was_used_is_not_used_again(server: Serving) -> None:
+    document_id = await server.document()
+    peer = await server.join(document_id)
+    seq = await peer.push([[0, "a"]])
+    await peer.hear("saved")
+    peer.cut()
+    back = await server.join(document_id, client=peer.client_id)
+    await back.push([1, [0, "b"]], seq=seq)
+    assert await back.closed() == 4400
+
+
+async def test_a_handshake_in_an_open_document_asks_the_database_once(
+    server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document_id = await server.document()
+    await server.join(document_id)
+    asked = []
+    look_up = SQLiteDatabase.look_up
+
+    async def counted(*args: Any) -> Any:
+        asked.append(args)
+        return await look_up(*args)
+
+    monkeypatch.setattr(SQLiteDatabase, "look_up", counted)
+    await server.join(document_id)
+    assert len(asked) == 1
 
 
 async def test_h7_a_fate_is_known_after_a_restart(tmp_path: Path) -> None:
