@@ -52,14 +52,8 @@ def standings(
     connection: Connection, document_id: str, user_ids: Collection[str], now: int
 ) -> dict[str, Standing]:
     """Of every user that is asked for. Nobody has any in a document that is gone."""
-    found = connection.execute(
-        select(documents.c.anyone, members.c.user_id, members.c.role, members.c.until)
-        .outerjoin(
-            members,
-            and_(members.c.document_id == documents.c.id, members.c.user_id.in_(user_ids)),
-        )
-        .where(documents.c.id == document_id)
-    ).all()
+    wanted = {"document": document_id, "users": list(user_ids)}
+    found = connection.execute(_STANDINGS, wanted).all()
     if not found:
         return dict.fromkeys(user_ids, NONE)
     anyone = _role(found[0].anyone)
@@ -69,9 +63,7 @@ def standings(
 
 def versions(connection: Connection, document_ids: Collection[str]) -> dict[str, int]:
     """How often access to each document has changed; those that are gone are not in it."""
-    found = connection.execute(
-        select(documents.c.id, documents.c.access_version).where(documents.c.id.in_(document_ids))
-    )
+    found = connection.execute(_VERSIONS, {"documents": list(document_ids)})
     return {row.id: row.access_version for row in found}
 
 
@@ -147,6 +139,20 @@ _LOCKED: Select[Any] = (
     select(documents.c.owner_id, documents.c.anyone)
     .where(_OF_DOCUMENT)
     .with_for_update(key_share=True)
+)
+_STANDINGS = (
+    select(documents.c.anyone, members.c.user_id, members.c.role, members.c.until)
+    .outerjoin(
+        members,
+        and_(
+            members.c.document_id == documents.c.id,
+            members.c.user_id.in_(bindparam("users", expanding=True)),
+        ),
+    )
+    .where(_OF_DOCUMENT)
+)
+_VERSIONS = select(documents.c.id, documents.c.access_version).where(
+    documents.c.id.in_(bindparam("documents", expanding=True))
 )
 _CHANGED = (
     update(documents).where(_OF_DOCUMENT).values(access_version=documents.c.access_version + 1)
