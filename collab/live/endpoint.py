@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from collab.storage.newcomers import Known
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T", "Place", "Snapshot")
 
 
 class Look(NamedTuple):
@@ -140,7 +142,7 @@ async def _serve(
     resume = newcomer.asked.resume
     # Before settling, which is for the moment of the welcome.
     units = 0 if _resumed(room, resume) else len(room.visible_text)
-    async with services.welcomes.turn(units) as told:
+    async with services.welcomes.turn(units) as turn:
         waited = units > LONG_UNITS or newcomer.look.room is not room
         seen, last_seq, took_effect = await _settle(services, room, newcomer, waited=waited)
         role = seen.standing.role
@@ -149,9 +151,10 @@ async def _serve(
         services.counts.handshakes[101] += 1
         async with _transport(websocket) as transport:
             start: Place | Snapshot | None = _resumed(room, resume)
-            if start is None:
+            while start is None:
                 snapshot = await room.snapshots.take(deflated=transport.deflates)
-                start = _resumed(room, resume) or snapshot
+                await turn.alone()  # no more than once: what is taken after it is kept
+                start = _resumed(room, resume) or _resumed(room, snapshot)
             # No await from here on: its place might not be kept any more.
             session = Session(
                 transport,
@@ -174,7 +177,7 @@ async def _serve(
                 reset=resume is not None and start is not resume,
                 took_effect=took_effect,
             )
-            session.start(welcome, newcomer.arrival, told)
+            session.start(welcome, newcomer.arrival, turn.end)
             conversation = Conversation(session, stay, services.tokens, services.counts)
             if isinstance(transport, AsgiTransport):
                 await serve(websocket, conversation)
@@ -182,8 +185,8 @@ async def _serve(
                 transport.serve(conversation)
 
 
-def _resumed(room: OpenRoom, resume: Place | None) -> Place | None:
-    """Where the client goes on from; None for a fresh start (H5, H6)."""
+def _resumed(room: OpenRoom, resume: T | None) -> T | None:
+    """Where the client goes on from, if that is kept; None for a fresh start (H5, H6)."""
     if resume is None or room.visible_mark_at(resume.revision) != resume.mark:
         return None
     return resume

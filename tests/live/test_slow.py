@@ -118,13 +118,13 @@ async def test_a_short_welcome_needs_no_turn() -> None:
 
 async def test_a_turn_ends_once_when_the_welcome_is_out_or_the_session_over() -> None:
     welcomes = Welcomes(1, wait_s=0.01, hold_s=60)
-    async with welcomes.turn(LONG_UNITS + 1) as told:
-        told()
-        told()
-        async with welcomes.turn(LONG_UNITS + 1) as told_next:
+    async with welcomes.turn(LONG_UNITS + 1) as turn:
+        turn.end()
+        turn.end()
+        async with welcomes.turn(LONG_UNITS + 1) as following:
             with pytest.raises(NotReady):
                 await welcomes.turn(LONG_UNITS + 1).__aenter__()
-        told_next()
+        following.end()
     with pytest.raises(ZeroDivisionError):
         async with welcomes.turn(LONG_UNITS + 1):
             _ = 1 / 0
