@@ -1,8 +1,8 @@
 """A session: one connection of a client.
 
 It checks what comes in and hands pushes on. What goes out is the fan-out's, but for the answers to
-its own messages. It never waits: a conversation feeds it, and the transport tells when it may
-write.
+its own messages. It never waits: a conversation feeds it, and the transport tells when it may be
+written to.
 """
 
 from __future__ import annotations
