@@ -32,7 +32,11 @@ async def never_reads(scene: Scene) -> str:
     url = f"http://127.0.0.1:{scene.port}"
     stall_s = float(scene.size.settings["COLLAB_STALL_S"])
     member, client_id = await scene.member(), secrets.token_urlsafe(16)
-    async with author(url, scene.document_id, member, client_id) as other:
+    async with (
+        author(url, scene.document_id, member, client_id) as other,
+        asyncio.TaskGroup() as tasks,
+    ):
+        beating = tasks.create_task(_beat(reader), name="beats")
         # What is read by nobody is noticed when it has not moved for so long.
         for _ in range(round(2 * stall_s * PASTES_PER_S)):
             length = len(other.text())
@@ -45,10 +49,17 @@ async def never_reads(scene: Scene) -> str:
             sections = [start, [len(PASTE)], after]
             change = [section for section in sections if section != 0]
             await other.push([json.dumps(change).encode()])
-            reader.send_message({"type": "beat"})
             await asyncio.sleep(1 / PASTES_PER_S)
+        beating.cancel()
     code, _ = await reader.closed()
     return f"close {code}"
+
+
+async def _beat(session: Raw) -> None:
+    """However long others take."""
+    while True:
+        session.send_message({"type": "beat"})
+        await asyncio.sleep(1 / PASTES_PER_S)
 
 
 async def a_byte_a_second(scene: Scene) -> str:
