@@ -7,6 +7,7 @@ back, and that is longer than all that it is for.
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,13 +23,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 from collab.storage.tables import clients, documents, segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sqlalchemy import ColumnElement, Connection, TableValuedAlias, Update
+    from sqlalchemy import ClauseElement, ColumnElement, Connection, TableValuedAlias, Update
     from sqlalchemy.types import TypeEngine
 
 Row: TypeAlias = "dict[str, object]"
@@ -103,25 +105,35 @@ def _larger(inserted: Any) -> dict[str, Any]:
 
 # -- SQLite: one by one ---------------------------------------------------------------------------
 
-_MOVE = _move({name: bindparam(name, type_=kind) for name, kind in _FROM_AND_TO.items()})
-_MOVE = _MOVE.returning(*_MOVED)
-_ADD_SEGMENT = segments.insert()
-_ADD_SEQ = sqlite.insert(clients)
-_ADD_SEQ = _ADD_SEQ.on_conflict_do_update(**_larger(_ADD_SEQ.excluded))
+
+def _in_sql(statement: ClauseElement) -> str:
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
 
 
-_MOVE_IN_SQL = str(_MOVE.compile(dialect=sqlite.dialect(paramstyle="named")))
-"""Written out once: to go through its parts each time takes longer than the database does."""
+_ADDING_SEQ = sqlite.insert(clients)
+
+_MOVE = _in_sql(
+    _move({name: bindparam(name, type_=kind) for name, kind in _FROM_AND_TO.items()}).returning(
+        *_MOVED
+    )
+)
+_ADD_SEGMENT = _in_sql(segments.insert())
+_ADD_SEQ = _in_sql(_ADDING_SEQ.on_conflict_do_update(**_larger(_ADDING_SEQ.excluded)))
 
 
 def _one_by_one(connection: Connection, wanted: Wanted) -> Moved:
-    moved = _moved(
-        row for move in wanted.moves for row in connection.exec_driver_sql(_MOVE_IN_SQL, move)
-    )
-    for statement, rows in ((_ADD_SEGMENT, wanted.segments), (_ADD_SEQ, wanted.seqs)):
-        of_moved = [row for row in rows if row["document_id"] in moved]
-        if of_moved:
-            connection.execute(statement, of_moved)
+    """Written out once, and given to the driver as they are: on SQLAlchemy's way each of so many
+    small statements takes several times as long as in the database.
+    """
+    cursor = connection.connection.cursor()
+    try:
+        moved = _moved(row for move in wanted.moves for row in cursor.execute(_MOVE, move))
+        for statement, rows in ((_ADD_SEGMENT, wanted.segments), (_ADD_SEQ, wanted.seqs)):
+            cursor.executemany(statement, [row for row in rows if row["document_id"] in moved])
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(None, None, error, sqlite3.Error) from error
+    finally:
+        cursor.close()
     return moved
 
 
