@@ -36,6 +36,7 @@ COMMANDS = {
     "typing": ("bench.typing",),
     "growing": ("bench.growing",),
     "closing": ("bench.closing",),
+    "profile": ("bench.profile",),
     "hot": ("bench.hot",),
 }
 """What else is measured: what it prints is kept, and shown as it is."""

@@ -15,6 +15,8 @@ from bench.peers.processes import on_core
 from collab.client import create_document, guest_token
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench.peers.servers import Server
     from bench.peers.workloads import Workload
 
@@ -87,9 +89,16 @@ class Used(NamedTuple):
 
 
 async def load(
-    server: Server, workload: Workload, pace: Pace, core: int | None
+    server: Server,
+    workload: Workload,
+    pace: Pace,
+    core: int | None,
+    on_window: Callable[[], None] = lambda: None,
 ) -> tuple[Told, Used]:
-    """Let everybody type. Raises RuntimeError where a session ended or the server misbehaved."""
+    """Let everybody type. `on_window` is called when it begins to be measured.
+
+    Raises RuntimeError where a session ended or the server misbehaved.
+    """
     plan = await _plan(server, workload, pace)
     main = str(HERE / "load" / "main.js")
     with on_core(core):
@@ -102,6 +111,7 @@ async def load(
         process.stdin.close()
         await _line(process, OPEN_TIMEOUT_S)
         await _line(process, pace.warm_up_s + TELL_TIMEOUT_S)
+        on_window()
         cpu_s = server.tree.cpu_s
         await _line(process, pace.seconds + TELL_TIMEOUT_S)
         used = Used(server.tree.cpu_s - cpu_s, server.tree.rss_bytes)
