@@ -111,6 +111,12 @@ class Peer:
             updates += [tuple(update) for update in message["updates"]]
         return updates
 
+    async def saved(self, revision: int) -> None:
+        """Wait until it is told that a revision is saved."""
+        told = self.welcome["saved"]
+        while told < revision:
+            told = (await self.hear("saved"))["revision"]
+
     async def closed(self) -> int:
         """Wait for the end of the connection. Returns its close code."""
         try:

@@ -108,10 +108,3 @@ async def type_through(peer: Peer, *updates: Any) -> int:
             return seq
         assert refusal["code"] == "unavailable"
         await asyncio.sleep(refusal["retry_after_ms"] / 1000)
-
-
-async def saved(peer: Peer, revision: int) -> None:
-    """Wait until a session is told that a revision is saved."""
-    told = peer.welcome["saved"]
-    while told < revision:
-        told = (await peer.hear("saved"))["revision"]

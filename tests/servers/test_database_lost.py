@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.servers.site import Site, insertion, saved, type_through, verdict
+from tests.servers.site import Site, insertion, type_through, verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ async def test_typing_goes_on_without_the_database_and_all_is_saved_when_it_is_b
         for server in (site.one, site.other):
             assert server.room(document_id).saved_revision == 0
         postgres.server.start()
-        await asyncio.gather(saved(ada, 10), saved(bob, 10))
+        await asyncio.gather(ada.saved(10), bob.saved(10))
         assert await site.saved_revision(document_id) == 10
 
 
@@ -55,5 +55,5 @@ async def test_p5_what_may_be_unsaved_has_a_limit(over_sqlite: Site) -> None:
             assert await site.saved_revision(document_id) == 0
         await type_through(bob, [UNSAVED_REVISIONS, [0, "!"]])
         await ada.heard(UNSAVED_REVISIONS + 1)
-        await saved(ada, UNSAVED_REVISIONS + 1)
+        await ada.saved(UNSAVED_REVISIONS + 1)
         assert await site.one.text(document_id) == "x" * UNSAVED_REVISIONS + "!"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from tests.servers.site import insertion, saved, verdict
+from tests.servers.site import insertion, verdict
 
 if TYPE_CHECKING:
     from tests.peer import Peer
@@ -65,7 +65,7 @@ async def test_s1_saved_is_told_on_every_server_and_is_true(either: Site) -> Non
         await peer.push(insertion("x", length))
         await asyncio.gather(ada.heard(length + 1), bob.heard(length + 1))
         for told in (ada, bob):
-            await saved(told, length + 1)
+            await told.saved(length + 1)
             assert await either.saved_revision(document_id) == length + 1
 
 
@@ -79,7 +79,7 @@ async def test_h4_a_fresh_start_elsewhere_shows_what_is_not_saved_yet(site: Site
         assert bob.welcome["text"] == "kept, not saved"
         assert (bob.welcome["head"], bob.welcome["saved"]) == (2, 1)
         assert bob.mark == ada.mark
-    await saved(bob, 2)
+    await bob.saved(2)
 
 
 async def test_h8_a_client_that_comes_over_is_told_what_followed(site: Site) -> None:

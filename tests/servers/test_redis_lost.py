@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.servers.site import saved, type_through, verdict
+from tests.servers.site import type_through, verdict
 
 if TYPE_CHECKING:
     from bench.redis import RedisServer
@@ -31,7 +31,7 @@ async def test_redis_that_comes_back_with_nothing_ends_no_session_and_nothing_sh
     await type_through(ada, [7, [0, "."]])
     await bob.heard(4)
     assert ada.mark == bob.mark
-    await asyncio.gather(saved(ada, 4), saved(bob, 4))
+    await asyncio.gather(ada.saved(4), bob.saved(4))
     assert await site.one.text(document_id) == await site.other.text(document_id) == "hello!?."
 
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.peer import Peer
-from tests.servers.site import saved, type_through, verdict
+from tests.servers.site import type_through, verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,7 +62,7 @@ async def test_s1_another_server_saves_when_the_one_that_did_is_gone(
     document_id = await site.one.document("hello")
     ada = await Peer.join(victim.port, document_id, await site.one.token())
     await ada.push([5, [0, "!"]])
-    await saved(ada, 2)
+    await ada.saved(2)
     bob = await site.one.join(document_id, "Bob")
     with site.unsaved():
         await ada.push([6, [0, "?"]])
@@ -70,7 +70,7 @@ async def test_s1_another_server_saves_when_the_one_that_did_is_gone(
         await victim.kill()
         await bob.push([7, [0, "!"]])
         await bob.heard(4)
-    await saved(bob, 4)
+    await bob.saved(4)
     assert await site.saved_revision(document_id) == 4
 
 
@@ -102,13 +102,13 @@ async def test_a_server_that_slept_while_redis_lost_all_goes_on_where_the_others
     )
     await ada.push([5, [0, "!"]])
     await asyncio.gather(ada.heard(2), bob.heard(2))
-    await saved(bob, 2)  # a process that sleeps in a commit to SQLite holds all others up
+    await bob.saved(2)  # a process that sleeps in a commit to SQLite holds all others up
     victim.pause()
     redis.kill()
     redis.start()
     for length in (6, 7, 8):
         await type_through(bob, [length, [0, "?"]])
-    await saved(bob, 5)
+    await bob.saved(5)
     victim.resume()
     back = await Peer.join(
         victim.port, document_id, token, client=ada.client_id, revision=2, mark=ada.mark
