@@ -20,8 +20,8 @@ TOO_MANY_BYTES = 1_048_577
 
 async def compressed_frames(scene: Scene) -> str:
     """Compression is offered and not taken; a frame that is compressed all the same is no frame."""
-    raw = await scene.connect()
     path = f"{scene.document}/live?token={await scene.member()}&client={'d' * 16}"
+    raw = await scene.connect()  # last: it is not waited for long
     offered = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
     raw.send(upgrade(path, scene.port, offered))
     status, headers = await raw.answer_head()
