@@ -26,6 +26,7 @@ from collab.log.entry import public_name
 from collab.rooms.standings import Seen
 from collab.storage import newcomers, tickets
 from collab.storage.access import Caller
+from collab.storage.newcomers import Known
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from collab.live.transport import Serving
     from collab.rooms.open_room import OpenRoom
     from collab.rooms.snapshot import Snapshot
-    from collab.storage.newcomers import Known
 
 log = structlog.get_logger(__name__)
 
@@ -100,20 +100,39 @@ async def _check(
     handshake.check_origin(websocket.headers, services.settings.allowed_origins)
     asked = handshake.parse(websocket.query_params, websocket.headers)
     identity = await _identify(services, asked.token, document_id)
-    client = public_name(asked.client_id)
     room = services.registry.peek(document_id)
-    look = await _look(services, document_id, room, identity, client)
-    return Newcomer(arrival, asked, client, identity, look)
+    look = await _look(services, document_id, room, identity, asked)
+    return Newcomer(arrival, asked, public_name(asked.client_id), identity, look)
 
 
 async def _look(
-    services: Services, document_id: str, room: OpenRoom | None, identity: Identity, client: str
+    services: Services,
+    document_id: str,
+    room: OpenRoom | None,
+    identity: Identity,
+    asked: Handshake,
 ) -> Look:
     """Raises `NotFound` for whoever has no standing."""
     saved_revision = 0 if room is None else room.saved_revision
-    caller = Caller(identity.user, identity.roles)
-    known = await newcomers.known(services.database, document_id, caller, client, services.now_ms())
+    caller, client = Caller(identity.user, identity.roles), public_name(asked.client_id)
+    try:
+        known = await newcomers.known(
+            services.database, document_id, caller, client, services.now_ms()
+        )
+    except SQLAlchemyError:
+        seen = None if room is None else _recalled(room, identity, asked.resume)
+        if seen is None:
+            raise
+        return Look(room, 0, Known(seen.standing, seen.version, -1))
     return Look(room, saved_revision, known)
+
+
+def _recalled(room: OpenRoom, identity: Identity, resume: Place | None) -> Seen | None:
+    """What the room was told last of somebody who comes back to it: while the database does not
+    answer, that holds, as it does for those who are here. All that the client has sent and has no
+    answer to comes after its place, and so is kept too.
+    """
+    return None if _resumed(room, resume) is None else room.standings.recall(identity)
 
 
 async def _identify(services: Services, token: str, document_id: str) -> Identity:
@@ -215,7 +234,7 @@ async def _settle(
                 waited = True
             if waited:
                 # Of what changes from here on, the room hears.
-                look = await _look(services, room.document_id, room, newcomer.identity, client)
+                look = await _look(services, room.document_id, room, newcomer.identity, asked)
     except (Unavailable, TimeoutError, OSError) as error:
         raise NotReady(f"the push in flight cannot be settled now: {error}") from None
     standing, version, saved_seq = look.known

@@ -32,6 +32,9 @@ PAUSE_S = 0.05
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.1, 2.0
 
+REMEMBERED = 1_000
+"""Of so many people who were in a room it is known what they may do."""
+
 LOOKED_S = 1.0
 
 LATE_S = 0.01
@@ -86,6 +89,7 @@ class Standings:
         self._contained = containment
         self._on_gone = on_gone
         self._holders: dict[Holder, Seen] = {}
+        self._met: dict[str, Seen] = {}  # by user, of those who are here or were
         self._version: int | None = None  # that was seen last
         self._wanted = False
         self._looking: asyncio.Task[None] | None = None
@@ -94,7 +98,8 @@ class Standings:
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._holders)
+        """How many people's standings are known."""
+        return len(self._met)
 
     async def of(self, identity: Identity) -> Seen:
         """Somebody's standing, looked at while the room is open: it hears of whatever changes from
@@ -112,11 +117,26 @@ class Standings:
             raise NotFound("there is no such document")
         return Seen(standing, found.version)
 
+    def recall(self, identity: Identity) -> Seen | None:
+        """What somebody may do who is here or was, for while the database does not answer; None if
+        that is not known, or may have changed.
+        """
+        seen = self._met.get(identity.user_id)
+        if seen is None or self._closed or self._looking is not None:
+            return None
+        claim = claimed(identity.roles, self._document_id)
+        if claim is not None:
+            return Seen(Standing(claim), None)
+        if seen.version is None or seen.version != self._version:
+            return None
+        return None if self._is_over(seen.standing.until) else seen
+
     def join(self, holder: Holder, seen: Seen) -> None:
         """They were let in by what was seen a moment ago, and hear of what changed since."""
         if self._closed:
             return
         self._holders[holder] = seen
+        self._meet(holder.user_id, seen)
         if self._version is None:
             self._version = seen.version
         if seen.version not in {None, self._version}:
@@ -124,6 +144,12 @@ class Standings:
         ends_at = seen.standing.until
         if ends_at is not None and (self._timer is None or ends_at < self._timer_ends_at):
             self._wake_at(ends_at)
+
+    def _meet(self, user_id: str, seen: Seen) -> None:
+        self._met.pop(user_id, None)
+        self._met[user_id] = seen
+        if len(self._met) > REMEMBERED:
+            del self._met[next(iter(self._met))]
 
     def leave(self, holder: Holder) -> None:
         self._holders.pop(holder, None)
@@ -171,10 +197,14 @@ class Standings:
             self._on_gone()
             return
         self._version = found.version
+        # Of those who were here and are not asked for, only tokens still say what they may do.
+        self._met = {user: seen for user, seen in self._met.items() if seen.version is None}
         for holder in asked:
             if holder in self._holders and not holder.claims:
                 standing = found.standings[holder.user_id]
-                self._holders[holder] = Seen(standing, found.version)
+                self._holders[holder] = seen = Seen(standing, found.version)
+                if standing.role is not None:
+                    self._meet(holder.user_id, seen)
                 holder.role_changed(standing)
         # Who came meanwhile may have been let in by what was before.
         if any(seen.version not in {None, found.version} for seen in self._holders.values()):
@@ -217,6 +247,7 @@ class Standings:
         self._closed = True
         self._wanted = False
         self._holders.clear()
+        self._met.clear()
         self._wake_at(None)
         if self._looking is not None:
             self._looking.cancel()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
+from sqlalchemy.exc import DisconnectionError
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import ConnectionClosed
 
@@ -295,6 +296,31 @@ async def test_a_handshake_in_an_open_document_asks_the_database_once(
     monkeypatch.setattr(SQLiteDatabase, "look_up", counted)
     await server.join(document_id)
     assert len(asked) == 1
+
+
+async def test_h5_who_comes_back_to_an_open_room_needs_no_database(
+    server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document_id = await server.document("text")
+    peer = await server.join(document_id)
+    place: dict[str, Any] = {"client": peer.client_id, "revision": 1, "mark": peer.mark}
+    seq = await peer.push([4, [0, "!"]])
+    await peer.hear("saved")
+    peer.cut()
+
+    async def gone(*_: object) -> None:
+        raise DisconnectionError("the database file is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SQLiteDatabase, "look_up", gone)
+        for inflight, fate in ((seq, "ordered"), (seq + 1, "void")):
+            back = await server.join(document_id, **place, inflight=inflight)
+            assert (back.welcome["inflight"], back.welcome["role"]) == (fate, "owner")
+            assert (await back.hear("updates"))["updates"] == [[peer.name, seq, [4, [0, "!"]]]]
+            await back.leave()
+        for query in ({}, {"token": await server.token("Bob"), **place}):
+            status, problem = await server.refusal(document_id, **query)
+            assert (status, problem["code"]) == (503, "unavailable")
 
 
 async def test_h7_a_fate_is_known_after_a_restart(tmp_path: Path) -> None:

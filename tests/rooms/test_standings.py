@@ -11,7 +11,7 @@ from collab.access.roles import Role, Standing
 from collab.access.tokens import Identity
 from collab.errors import NotFound, NotReady
 from collab.rooms.containment import Containment
-from collab.rooms.standings import PAUSE_S, RETRY_MAX_S, Seen, Standings
+from collab.rooms.standings import PAUSE_S, REMEMBERED, RETRY_MAX_S, Seen, Standings
 from tests.rooms.looking import Access
 from tests.rooms.neighbouring import now, played
 
@@ -263,3 +263,68 @@ async def test_x2_nothing_is_looked_at_in_a_room_that_is_closed() -> None:
     await asyncio.sleep(5)
     assert len(room.access.looks) == looks
     assert ada.told == [Role.EDITOR]
+
+
+@played
+async def test_what_somebody_may_do_who_has_left_is_known_until_it_may_have_changed() -> None:
+    room = Room()
+    ada = await room.join("ada")
+    room.standings.leave(ada)
+    seen = room.standings.recall(identity("ada"))
+    assert seen == Seen(Standing(Role.EDITOR), 0)
+    assert room.standings.recall(identity("bob")) is None
+    room.access.error = OSError()
+    room.access.change("ada", None)
+    room.standings.look()
+    assert room.standings.recall(identity("ada")) is None
+    room.access.error = None
+    await room.standings.looked()
+    await settled()
+    assert room.standings.recall(identity("ada")) is None
+
+
+@played
+async def test_whoever_is_here_can_be_recalled_as_they_were_seen_last() -> None:
+    room = Room()
+    await room.join("ada")
+    room.access.change("ada", Role.VIEWER)
+    room.standings.look()
+    await settled()
+    assert room.standings.recall(identity("ada")) == Seen(Standing(Role.VIEWER), 1)
+    room.access.change("ada", None)
+    room.standings.look()
+    await settled()
+    assert room.standings.recall(identity("ada")) is None
+
+
+@played
+async def test_nobody_is_recalled_whose_time_is_over() -> None:
+    room = Room()
+    room.access.standings["ada"] = Standing(Role.EDITOR, until=room.access.now + 10_000)
+    room.standings.leave(await room.join("ada"))
+    assert room.standings.recall(identity("ada")) is not None
+    room.access.now += 10_000
+    assert room.standings.recall(identity("ada")) is None
+
+
+@played
+async def test_who_has_a_role_by_token_is_recalled_by_their_present_token() -> None:
+    room = Room()
+    claims = {"*": Role.VIEWER}
+    room.admit("ada", await room.standings.of(identity("ada", claims)))
+    assert room.standings.recall(identity("ada", {"d": Role.EDITOR})) == Seen(
+        Standing(Role.EDITOR), None
+    )
+    assert room.standings.recall(identity("ada")) is None
+    assert room.standings.recall(identity("bob", claims)) is None
+
+
+@played
+async def test_a_room_remembers_so_many_people_and_no_more() -> None:
+    room = Room()
+    seen = Seen(Standing(Role.EDITOR), 0)
+    for number in range(REMEMBERED + 1):
+        room.standings.leave(room.admit(f"user {number}", seen))
+    assert len(room.standings) == REMEMBERED
+    assert room.standings.recall(identity("user 0")) is None
+    assert room.standings.recall(identity("user 1")) == seen
