@@ -263,6 +263,7 @@ async def test_nothing_of_a_room_is_left_when_its_last_editor_has_gone(tmp_path:
         assert left_over() == before
         assert before[0] == {
             "access",
+            "flushing",
             "housekeeping",
             "registry",
             "revocations",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collab.access.revocation import of_user
 from collab.api import revoking
@@ -90,11 +90,14 @@ async def test_x1_a_token_that_is_revoked_during_its_handshake_leads_to_no_sessi
     document_id = await server.document()
     services_of(server)
 
-    async def settle(*_: object) -> tuple[int, None]:
-        await call(server, "/v1/auth/logout", await server.token())
-        return -1, None
+    settle = endpoint._settle
 
-    monkeypatch.setattr(endpoint, "_settle", settle)
+    async def settle_and_sign_out(*args: Any, **options: Any) -> Any:
+        settled = await settle(*args, **options)
+        await call(server, "/v1/auth/logout", await server.token())
+        return settled
+
+    monkeypatch.setattr(endpoint, "_settle", settle_and_sign_out)
     peer = await server.join(document_id)
     assert await peer.closed() == 4401
     assert not server.room(document_id).attendance.sessions()
