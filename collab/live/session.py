@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 import structlog
+from msgspec import Struct
 
 from collab.access.roles import Action, Standing, claimed
 from collab.errors import CloseCode, Forbidden, Refusal, SessionEnd
@@ -47,38 +47,33 @@ more is closed: within a second of the change (X2).
 # What has become of a session's last push. P2 allows one in flight.
 
 
-@dataclass(frozen=True, slots=True)
-class Idle:
+class Idle(Struct, frozen=True):
     """Nothing is in flight; every seq up to `last_seq` is used."""
 
     last_seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class InFlight:
+class InFlight(Struct, frozen=True):
     """A push has no answer yet."""
 
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ordered:
+class Ordered(Struct, frozen=True):
     """A push took effect, and is answered when its updates up to `last` have been sent."""
 
     seq: int
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A push was refused, and the client could not be told yet."""
 
     seq: int
     refusal: Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """The session has ended; whatever still comes in is not heard."""
 
 

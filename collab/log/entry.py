@@ -7,7 +7,6 @@ updates. What the entries make of the text follows from the log alone (`rooms.ro
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -22,8 +21,7 @@ FORMAT = 1
 encode_json = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A push as it came in.
 
     `client` is the public name; `base` the revision that the first update applies to, `None` for a
@@ -58,8 +56,7 @@ class Point(NamedTuple):
     weight: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class Past(msgspec.Struct, frozen=True, kw_only=True):
     """What stays of an entry that was ordered: revisions `first` to `last`.
 
     `changes` are in JSON, as they took effect, those of a void entry empty. `mark` is the mark at
@@ -81,8 +78,7 @@ class Past:
         return self.first + len(self.changes) - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ordered(Past):
+class Ordered(Past, frozen=True, kw_only=True):
     """An entry that was just ordered, and what it made.
 
     `updates` are `changes`; `before` is where it begins, `text` the text at `last`.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import itertools
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
@@ -183,7 +183,7 @@ async def test_a_document_that_cannot_be_saved_does_not_fail_those_beside_it(
 
     monkeypatch.setattr(commit, "encode", choke)
     push = bad.type("x")
-    bench.writer.put("bad", dataclasses.replace(push, author="poison"), bad)
+    bench.writer.put("bad", msgspec.structs.replace(push, author="poison"), bad)
     bench.writer.put("good", good.type("fine"), good)
     await bad.heard()
     await good.heard()
