@@ -1,6 +1,6 @@
 """Where a keystroke's time goes: the server's processor time by part, for two workloads.
 
-    python -m bench.profile [--seconds 10] [--warm-up 3] [--rate 200] [--no-pin]
+    python -m bench.profile [--seconds 30] [--warm-up 3] [--rate 40] [--no-pin]
 
 The load is that of `bench.peers`; py-spy looks on, which is installed beside the peers and may have
 to be root. It tells where each thread is, in Python and in C, so many times a second. Each sample
@@ -57,7 +57,7 @@ PARTS: Mapping[str, Sequence[str]] = {
     "commit: SQLite": ("sqlite3_step", "pysqlite_connection_commit", "sqlite3_prepare_v2"),
     "event loop": ("Loop__run", "_worker"),
     "garbage collector": ("gc_collect_main",),
-    WAITING: ("PyThread_acquire_lock_timed", "pthread_cond_timedwait", "fdatasync"),
+    WAITING: ("PyThread_acquire_lock_timed", "pthread_cond_timedwait", "epoll_pwait", "fdatasync"),
     OTHER: (),
 }
 """The functions that each part begins with."""
@@ -143,9 +143,11 @@ def shown(columns: Mapping[str, Spent]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Tell where a keystroke's time goes.")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each workload")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each workload")
     parser.add_argument("--warm-up", type=float, default=3.0, help="before them")
-    parser.add_argument("--rate", type=int, default=200, help="samples a second")
+    parser.add_argument(
+        "--rate", type=int, default=40, help="samples a second: the server stands still for each"
+    )
     parser.add_argument("--no-pin", action="store_true", help="run on whichever core is free")
     options = parser.parse_args(arguments)
     install.install_python_peers()
