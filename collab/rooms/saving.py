@@ -7,8 +7,6 @@ that it is saved, so that any of them can go on when that one is gone.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from collab.errors import NotFound
@@ -57,7 +55,7 @@ class Saving:
         self._room = room
         self._contained = containment
         self._feed: Feed | None = None
-        self._unsaved: deque[Ordered] = deque()
+        self._unsaved: list[Ordered] = []
         self._given = 0  # how many of these the writer has
         self._retry: asyncio.TimerHandle | None = None
 
@@ -75,7 +73,7 @@ class Saving:
             self._give(self._feed.run)
 
     def _give(self, run: str | None) -> None:
-        for push in tuple(islice(self._unsaved, self._given, None)):
+        for push in self._unsaved[self._given :]:
             self._saver.put(self._document_id, push, self, run)
         self._given = len(self._unsaved)
 
@@ -97,9 +95,11 @@ class Saving:
         self._room.saved(revision)
 
     def _drop(self, revision: int) -> None:
-        while self._unsaved and self._unsaved[0].last <= revision:
-            self._unsaved.popleft()
-            self._given = max(self._given - 1, 0)
+        saved = 0
+        while saved < len(self._unsaved) and self._unsaved[saved].last <= revision:
+            saved += 1
+        del self._unsaved[:saved]
+        self._given = max(self._given - saved, 0)
 
     # -- The writer's answers --------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from collab.waiters import Waiters
@@ -21,7 +20,7 @@ class Shown:
     def __init__(self, fanout: Fanout, trail: Trail) -> None:
         self._fanout = fanout
         self._trail = trail
-        self._hidden: deque[tuple[int, Text]] = deque()
+        self._hidden: list[tuple[int, Text]] = []
         self._waiters = Waiters()
 
     @property
@@ -39,9 +38,11 @@ class Shown:
 
     def durable(self, revision: int) -> None:
         """Everything up to a revision may be shown."""
-        text = self.text
-        while self._hidden and self._hidden[0][0] <= revision:
-            text = self._hidden.popleft()[1]
+        text, shown = self.text, 0
+        while shown < len(self._hidden) and self._hidden[shown][0] <= revision:
+            text = self._hidden[shown][1]
+            shown += 1
+        del self._hidden[:shown]
         self._fanout.show(revision, text)
         self._trail.show(revision)
         self._waiters.reached(revision)
