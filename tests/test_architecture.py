@@ -23,7 +23,7 @@ MAY_USE = {
     "api": {"text", "log", "storage", "rooms", "access", "live"},
     "client": {"text"},
 }
-EVERYBODY_MAY_USE = {"backoff", "counts", "errors", "settings", "tasks"}
+EVERYBODY_MAY_USE = {"backoff", "counts", "errors", "settings", "tasks", "waiters"}
 
 PURE = [
     *(ROOT / "text").glob("*.py"),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collab.client.cut import cut
 from collab.errors import TooLarge
 from collab.text import Change, Text, to_units
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXTS = st.text(st.sampled_from("ab \n😀😁"), max_size=30)
 
 
@@ -26,7 +25,6 @@ def changes(draw: st.DrawFn) -> tuple[str, Change]:
     return "".join(text for text, _ in pieces), Change(sections)
 
 
-@UNHURRIED
 @given(changes(), st.integers(3, 8), st.integers(120, 400))
 def test_the_pieces_of_a_cut_change_do_what_it_does_within_the_limits(
     text_and_change: tuple[str, Change], max_sections: int, max_bytes: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import textwrap
 from contextlib import AsyncExitStack
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
@@ -251,4 +250,4 @@ def add_as_at_first(connection: Connection, pushes: list[Ordered]) -> None:
 
 
 def past(push: Ordered) -> Past:
-    return Past(**{field.name: getattr(push, field.name) for field in fields(Past)})
+    return Past(**{name: getattr(push, name) for name in Past.__struct_fields__})

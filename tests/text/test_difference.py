@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collab.text import Text
 from collab.text.difference import difference
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXTS = st.text(st.sampled_from("ab \n😀😁"), max_size=30)
 
 
@@ -24,7 +23,6 @@ def over(old: str, new: str) -> str:
     return written
 
 
-@UNHURRIED
 @given(TEXTS, TEXTS)
 def test_the_difference_makes_the_one_text_of_the_other(old: str, new: str) -> None:
     assert str(difference(old, new).apply(Text.of(old))) == new
@@ -56,7 +54,6 @@ def test_long_texts_that_differ_everywhere_take_no_long_time() -> None:
     assert str(difference(old, new).apply(Text.of(old))) == new
 
 
-@UNHURRIED
 @given(TEXTS, TEXTS, st.integers(1, 9))
 def test_a_limit_of_sections_is_kept(old: str, new: str, most: int) -> None:
     change = difference(old, new, most)
