@@ -26,7 +26,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 KEPT = ROOT / "docs" / "performance"
 
-PEERS = "bench.peers", "--typists", "10,50,100,200,500,1000", "--seconds", "8", "--rounds", "2", "--json"
+TYPISTS = "10,50,100,200,500,1000"
+PEERS = "bench.peers", "--typists", TYPISTS, "--seconds", "8", "--rounds", "2", "--json"
 COMMANDS = {
     "opening": ("bench.peers.opening", "--servers", "collab,y-websocket,hocuspocus"),
     "joining": ("bench.peers.joining", "--servers", "collab,y-websocket"),
