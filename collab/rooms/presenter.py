@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from collab.rooms.frames import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from collab.rooms.containment import Containment
     from collab.rooms.neighbours import Neighbours
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 FLUSH_SHARE = 1 / 10
 """The share of the processor that a room's presence takes at most."""
+
+TOLD_AT_ONCE = 25
+"""How many sessions are told in one turn of the event loop. Each is told of all but itself: where
+many are, that is much to write, and updates are not to wait for all of it.
+"""
 
 BYTES_PER_S = 250_000
 """What a room's presence sends to other servers at most."""
@@ -65,7 +70,7 @@ class Presenter:
         self._visible = visible
         self._watchers: dict[Watcher, None] = {}
         self._present: set[Watcher] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._quiet_until = 0.0
         self._told = 0  # the version that was told last
 
@@ -127,19 +132,28 @@ class Presenter:
             self._timer = asyncio.get_running_loop().call_later(wait, self._flush)
 
     def _flush(self) -> None:
-        self._timer = None
-        started = time.perf_counter()
-        published = 0
+        started, published = time.perf_counter(), 0
+        self._told = self._presence.version
         with self._contained:
-            self._tell(tuple(self._watchers))
-            self._told = self._presence.version
             if self._neighbours.due:
                 published = self._neighbours.publish()
-        took = time.perf_counter() - started
-        self._quiet_until = started + max(
-            took / FLUSH_SHARE, self._interval_s, published / BYTES_PER_S
-        )
-        self.wake()  # what was too much for one message
+        self._quiet_until = started + max(self._interval_s, published / BYTES_PER_S)
+        self._go_on(tuple(self._watchers), started, time.perf_counter() - started)
+
+    def _go_on(self, watchers: Sequence[Watcher], began: float, took: float) -> None:
+        """Tell some of them, and the rest in the turns that follow."""
+        self._timer = None
+        started = time.perf_counter()
+        with self._contained:
+            self._tell(each for each in watchers[:TOLD_AT_ONCE] if each in self._watchers)
+        took += time.perf_counter() - started
+        rest = watchers[TOLD_AT_ONCE:]
+        if rest and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_soon(self._go_on, rest, began, took)
+            return
+        self._quiet_until = max(self._quiet_until, began + took / FLUSH_SHARE)
+        self.wake()  # what was too much for one message, or came meanwhile
 
     def _tell(self, watchers: Iterable[Watcher]) -> None:
         version = self._presence.version
