@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from collab.errors import Unavailable
 from collab.log.entry import next_mark
 from collab.log.redis.stream import End, Push
+from collab.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ class Order:
         self._unsaved: deque[Push] = deque()
         self._early: dict[int, Push] = {}  # by the revision before
         self._early_bytes = 0
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiters = Waiters()
 
     def begin(self, saved: End) -> None:
         """Where the database ends."""
@@ -96,25 +97,15 @@ class Order:
         """Return when a revision was heard. Raises `Unavailable`, also when that takes too long."""
         if self.end.revision >= revision:
             return
-        done = asyncio.get_running_loop().create_future()
-        self._waiting.append((revision, done))
         try:
             async with asyncio.timeout(patience_s):
-                await done
+                await self._waiters.until(revision)
         except TimeoutError:
             raise Unavailable("the end of the log is not known now") from None
 
     def tell(self) -> None:
         """Let those go on who wait for what was heard."""
-        waiting, self._waiting = self._waiting, []
-        for revision, done in waiting:
-            if revision > self.end.revision:
-                self._waiting.append((revision, done))
-            elif not done.done():
-                done.set_result(None)
+        self._waiters.reached(self.end.revision)
 
     def close(self, error: Unavailable) -> None:
-        for _, done in self._waiting:
-            if not done.done():
-                done.set_exception(error)
-        self._waiting.clear()
+        self._waiters.close(error)
